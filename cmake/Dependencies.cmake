@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every outside library, found once. Windows and arm64 get theirs from the sysroot that script/bootstrap stages.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3 REQUIRED)
+find_package(CLI11 REQUIRED)
+if(SKEP_TESTS OR SKEP_FUZZ)
+    find_package(GTest REQUIRED)
+endif()
+
+# Debian's asmjit package ships no usable CMake config for a static link: find it by hand.
+if(SKEP_JIT)
+    find_path(ASMJIT_INCLUDE_DIR asmjit/x86.h REQUIRED)
+    find_library(ASMJIT_LIBRARY asmjit REQUIRED)
+    add_library(skep_asmjit INTERFACE)
+    target_include_directories(skep_asmjit SYSTEM INTERFACE "${ASMJIT_INCLUDE_DIR}")
+    target_compile_definitions(skep_asmjit INTERFACE ASMJIT_STATIC)
+    target_link_libraries(skep_asmjit INTERFACE "${ASMJIT_LIBRARY}" Threads::Threads)
+    if(UNIX)
+        target_link_libraries(skep_asmjit INTERFACE rt)
+    endif()
+endif()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# One call per floor: skep_floor(NAME [DEPENDS floors...] [LINK libraries...] [EXCLUDE regexes...])
+#   sources  every *.cpp and *.c below the folder, save *_test.cpp and what EXCLUDE matches -> library skep_NAME
+#   tests    every *_test.cpp below the folder -> executable skep_NAME_test, one ctest entry
+# A floor with no source of its own becomes an interface library.
+function(skep_floor name)
+    cmake_parse_arguments(F "" "" "DEPENDS;LINK;EXCLUDE" ${ARGN})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS "*.cpp" "*.c")
+    file(GLOB_RECURSE tests CONFIGURE_DEPENDS "*_test.cpp")
+    list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+    foreach(pattern IN LISTS F_EXCLUDE)
+        list(FILTER sources EXCLUDE REGEX "${pattern}")
+        list(FILTER tests EXCLUDE REGEX "${pattern}")
+    endforeach()
+    list(TRANSFORM F_DEPENDS PREPEND skep_)
+    if(sources)
+        add_library(skep_${name} STATIC ${sources})
+        set(reach PUBLIC)
+        target_link_libraries(skep_${name} PRIVATE skep_settings)
+    else()
+        add_library(skep_${name} INTERFACE)
+        set(reach INTERFACE)
+    endif()
+    target_include_directories(skep_${name} ${reach}
+        "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>" "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>")
+    target_link_libraries(skep_${name} ${reach} ${F_DEPENDS} ${F_LINK})
+    set_property(GLOBAL APPEND PROPERTY SKEP_FLOORS skep_${name})
+    if(SKEP_TESTS AND tests)
+        skep_test(skep_${name}_test SOURCES ${tests} LINK skep_${name})
+    endif()
+endfunction()
+
+# skep_test(NAME SOURCES files... LINK targets... [ARGS words...]): a GoogleTest executable with one ctest entry.
+function(skep_test name)
+    cmake_parse_arguments(T "" "" "SOURCES;LINK;ARGS" ${ARGN})
+    add_executable(${name} ${T_SOURCES})
+    target_link_libraries(${name} PRIVATE skep_settings ${T_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
+    target_compile_definitions(${name} PRIVATE SKEP_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SKEP_BINARY_DIR="${PROJECT_BINARY_DIR}")
+    add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
+endfunction()

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# Language level, warnings and sanitizers, in one interface target: skep_settings.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+add_library(skep_settings INTERFACE)
+target_compile_options(skep_settings INTERFACE
+    -Wall -Wextra -Wpedantic -Werror -Wno-unknown-warning-option
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
+    -fno-strict-aliasing)  # program memory is typed by the program, not by us
+if(SKEP_SANITIZE)
+    target_compile_options(skep_settings INTERFACE -fsanitize=${SKEP_SANITIZE} -fno-omit-frame-pointer
+        -fno-sanitize-recover=all)
+    target_link_options(skep_settings INTERFACE -fsanitize=${SKEP_SANITIZE})
+endif()
+if(SKEP_PRODUCTION)
+    target_compile_definitions(skep_settings INTERFACE SKEP_PRODUCTION=1)
+endif()
+if(WIN32)
+    target_compile_definitions(skep_settings INTERFACE _WIN32_WINNT=0x0A00 NOMINMAX WIN32_LEAN_AND_MEAN)
+    target_link_options(skep_settings INTERFACE -static)
+endif()
