@@ -5,17 +5,17 @@
 //   map          wide load, src_reg 1, imm = index in LinkedProgram::maps
 //   map value    wide load, src_reg 2, imm = index in LinkedProgram::maps, next_imm = byte offset in value 0 (globals)
 //   extern ksym  wide load, src_reg 3, imm = index in LinkedProgram::externs (kernel variables; resolved by nobody yet)
-//   function     wide load, src_reg 4, imm = distance in slots from the next slot pair's first slot to the callee, as
-//   in
-//                the kernel: target = index + 1 + imm
-//   local call   call, src_reg 1, imm = distance: target = index + 1 + imm
-//   kfunc call   call, src_reg 2, imm = index in LinkedProgram::externs
+//   function     wide load, src_reg 4, imm = distance in slots to the callee, as in the kernel: target = index + 1 +
+//   imm local call   call, src_reg 1, imm = distance: target = index + 1 + imm kfunc call   call, src_reg 2, imm =
+//   index in LinkedProgram::externs
+// In every wide load the second slot's imm is 0 unless said otherwise.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "btf/btf_ext.hpp"
 #include "isa/slot.hpp"
 
 namespace skep::object {
@@ -50,6 +50,7 @@ struct LinkedProgram {
     std::vector<uint32_t> externs;        ///< indices into ObjectSpec::externs, in order of first use
     std::vector<SourceLine> lines;        ///< sorted by insn; empty without BTF.ext
     std::vector<uint32_t> func_types;     ///< per subprogram: BTF type id of its FUNC, 0 unknown; empty without BTF
+    std::vector<btf::CoreRecord> core_relocations;  ///< sorted by insn (slots of `code`); see relocate.hpp
 
     bool operator==(const LinkedProgram&) const = default;
 };
