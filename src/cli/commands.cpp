@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of commands, and the frame that runs one of them.
+#include "cli/command.hpp"
+#include "cli/json.hpp"
+
+namespace skep::cli {
+
+#define SKEP_COMMANDS(X) \
+    X(doctor)            \
+    X(version)           \
+    X(help)
+
+#define DECLARE(name) extern const Command name##_command;
+SKEP_COMMANDS(DECLARE)
+#undef DECLARE
+
+std::span<const Command* const> commands() {
+#define ADDRESS(name) &name##_command,
+    static constexpr const Command* all[] = {SKEP_COMMANDS(ADDRESS)};
+#undef ADDRESS
+    return all;
+}
+
+std::span<const OptionSpec> global_options() {
+    static constexpr OptionSpec options[] = {
+        {"-j,--json", Kind::Flag, "", "results and errors as one JSON value on standard output"},
+        {"--pretty", Kind::Flag, "", "JSON with line breaks"},
+        {"-h,--help", Kind::Flag, "", "this help"},
+    };
+    return options;
+}
+
+const Command* find_command(std::string_view name) {
+    for (const Command* command : commands())
+        if (command->name == name) return command;
+    return nullptr;
+}
+
+std::string_view OptionSpec::name() const { return flags.substr(flags.find("--") + 2); }
+
+std::optional<std::string> Arguments::text(std::string_view name) const {
+    const auto at = values_.find(name);
+    if (at == values_.end()) return std::nullopt;
+    return at->second;
+}
+
+std::string Arguments::text_or(std::string_view name, std::string_view otherwise) const {
+    return text(name).value_or(std::string(otherwise));
+}
+
+std::optional<uint64_t> Arguments::number(std::string_view name) const {
+    const auto at = values_.find(name);
+    if (at == values_.end()) return std::nullopt;
+    return std::stoull(at->second, nullptr, 0);  // the parser let only numbers in
+}
+
+int exit_code_of(Errc code) {
+    if (code == Errc::Rejected) return exit_no;
+    if (code == Errc::Undecided || code == Errc::Unsupported || code == Errc::LimitExceeded) return exit_undecided;
+    if (code == Errc::InvalidArgument) return exit_usage;
+    return exit_unavailable;
+}
+
+int main_with(std::span<const std::string> words, Output& output) {
+    Call call = parse(words);
+    output.json = call.json;
+    output.pretty = call.pretty;
+    if (call.command == nullptr) {
+        if (call.exit_code == exit_done) {
+            output.out(call.message);
+        } else {
+            output.print(Error(Errc::InvalidArgument, call.message, {}, "skep --help lists the commands and options"));
+        }
+        return call.exit_code;
+    }
+    Result<int> result = call.command->run(call.arguments, output);
+    if (result) return *result;
+    output.print(result.error());
+    return exit_code_of(result.error().code());
+}
+
+}  // namespace skep::cli

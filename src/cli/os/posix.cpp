@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/os/host.hpp"
+#if defined(__linux__)
+#include <linux/bpf.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#endif
+
+namespace skep::cli::host {
+
+bool is_terminal(int fd) {
+    const char* term = std::getenv("TERM");
+    return isatty(fd) == 1 && term != nullptr && strcmp(term, "dumb") != 0;
+}
+
+unsigned columns() {
+    winsize size{};
+    return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col != 0 ? size.ws_col : 80;
+}
+
+void prepare_streams() {}
+
+std::vector<Feature> features() {
+    std::vector<Feature> list;
+    utsname name{};
+    uname(&name);
+    list.push_back({"kernel", true, std::string(name.sysname) + " " + name.release + " " + name.machine});
+#if defined(__linux__)
+    // A map of two entries and no more: tells whether this process may use the kernel's own eBPF.
+    bpf_attr attr{};
+    attr.map_type = BPF_MAP_TYPE_ARRAY;
+    attr.key_size = attr.value_size = 4;
+    attr.max_entries = 2;
+    const long fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+    const int error = errno;
+    if (fd >= 0) close(static_cast<int>(fd));
+    list.push_back({"bpf(2)", fd >= 0, fd >= 0 ? "maps can be created: --engine kernel is possible" : strerror(error)});
+
+    const bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+    list.push_back({"kernel BTF", btf, btf ? "/sys/kernel/btf/vmlinux" : "no readable /sys/kernel/btf/vmlinux"});
+
+    const long query = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    const bool expedited = query > 0 && (query & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0;
+    list.push_back(
+        {"membarrier", expedited,
+         expedited ? "private expedited: entering a program costs no fence" : "absent: a full fence per run"});
+#endif
+    return list;
+}
+
+}  // namespace skep::cli::host

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <windows.h>
+// (windows.h first: the others rely on its types)
+#include <fcntl.h>
+#include <io.h>
+
+#include <cstdio>
+
+#include "cli/os/host.hpp"
+
+namespace skep::cli::host {
+
+namespace {
+
+HANDLE stream(int fd) { return GetStdHandle(fd == 1 ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE); }
+
+}  // namespace
+
+bool is_terminal(int fd) {
+    DWORD mode = 0;
+    if (GetConsoleMode(stream(fd), &mode) == 0) return false;
+    constexpr DWORD escapes = 0x0004;  // ENABLE_VIRTUAL_TERMINAL_PROCESSING
+    return SetConsoleMode(stream(fd), mode | escapes) != 0;
+}
+
+unsigned columns() {
+    CONSOLE_SCREEN_BUFFER_INFO info{};
+    if (GetConsoleScreenBufferInfo(stream(2), &info) == 0) return 80;
+    return static_cast<unsigned>(info.srWindow.Right - info.srWindow.Left + 1);
+}
+
+void prepare_streams() {
+    // Line ends and hex dumps must be the same bytes as on every other host.
+    _setmode(0, _O_BINARY);
+    _setmode(1, _O_BINARY);
+    _setmode(2, _O_BINARY);
+}
+
+std::vector<Feature> features() {
+    std::vector<Feature> list;
+    list.push_back({"kernel", true, "Windows"});
+    list.push_back({"bpf(2)", false, "Linux only"});
+    list.push_back({"kernel BTF", false, "Linux only"});
+    list.push_back({"FlushProcessWriteBuffers", true, "entering a program costs no fence"});
+    return list;
+}
+
+}  // namespace skep::cli::host

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the table to CLI11 and back; the only file that includes it.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <list>
+
+#include "cli/command.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+/// Where CLI11 puts the values; addresses stay stable while options are added.
+struct Slot {
+    std::string name;
+    std::string value;
+    bool flag = false;
+    CLI::Option* option = nullptr;
+};
+
+std::string check_number(const std::string& text) {
+    size_t used = 0;
+    try {
+        (void)std::stoull(text, &used, 0);
+    } catch (const std::exception&) {
+        used = 0;
+    }
+    if (used == 0 || used != text.size() || text[0] == '-') return fmt::format("{} is not a number", text);
+    return {};
+}
+
+void add_option(CLI::App& app, const OptionSpec& spec, std::list<Slot>& slots) {
+    Slot& slot = slots.emplace_back();
+    slot.name = spec.name();
+    const std::string flags(spec.flags);
+    if (spec.kind == Kind::Flag) {
+        slot.option = app.add_flag(flags, slot.flag);
+        return;
+    }
+    slot.option = app.add_option(flags, slot.value);
+    if (spec.kind == Kind::Number) slot.option->check(CLI::Validator(check_number, "N"));
+    if (spec.kind == Kind::Choice) {
+        std::vector<std::string> choices;
+        for (std::string_view rest = spec.value; !rest.empty();) {
+            const size_t bar = std::min(rest.find('|'), rest.size());
+            choices.emplace_back(rest.substr(0, bar));
+            rest.remove_prefix(std::min(bar + 1, rest.size()));
+        }
+        slot.option->check(CLI::Validator(
+            [choices, alternatives = std::string(spec.value)](const std::string& text) {
+                if (std::find(choices.begin(), choices.end(), text) != choices.end()) return std::string();
+                return fmt::format("{} is not one of {}", text, alternatives);
+            },
+            "CHOICE"));
+    }
+}
+
+}  // namespace
+
+Call parse(std::span<const std::string> words) {
+    Call call;
+    CLI::App app;
+    app.set_help_flag();
+    app.require_subcommand(0, 1);
+    std::list<Slot> global;
+    for (const OptionSpec& spec : global_options()) add_option(app, spec, global);
+    std::string shell;
+    bool man = false;
+    app.add_flag("--generate-man", man);
+    app.add_option("--generate-completion", shell);
+    bool version = false;
+    app.add_flag("-V,--version", version);
+
+    std::list<std::pair<const Command*, CLI::App*>> subcommands;
+    std::list<std::list<Slot>> slots;
+    for (const Command* command : commands()) {
+        CLI::App* sub = app.add_subcommand(std::string(command->name));
+        sub->set_help_flag();
+        sub->fallthrough();
+        subcommands.emplace_back(command, sub);
+        std::list<Slot>& own = slots.emplace_back();
+        for (const PositionalSpec& positional : command->positionals) {
+            Slot& slot = own.emplace_back();
+            slot.name = positional.name;
+            slot.option = sub->add_option(std::string(positional.name), slot.value);
+        }
+        for (const OptionSpec& spec : command->options) add_option(*sub, spec, own);
+    }
+
+    const auto given = [&](std::string_view name) {
+        for (const Slot& slot : global)
+            if (slot.name == name) return slot.flag;
+        return false;
+    };
+    const auto usage = [&](std::string message) {
+        call.json = std::find(words.begin(), words.end(), "--json") != words.end();
+        call.command = nullptr;
+        call.message = std::move(message);
+        call.exit_code = exit_usage;
+        return call;
+    };
+
+    if (!words.empty() && !words[0].starts_with('-') && find_command(words[0]) == nullptr)
+        return usage(fmt::format("there is no command \"{}\"", words[0]));
+    std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 takes them from the back
+    try {
+        app.parse(reversed);
+    } catch (const CLI::ParseError& error) {
+        return usage(error.what());
+    }
+    call.json = given("json") || given("pretty");
+    call.pretty = given("pretty");
+
+    if (man) return call.message = manual_page(), call;
+    if (!shell.empty()) {
+        const auto text = completion(shell);
+        if (!text) return usage(fmt::format("there is no completion for {}: bash and zsh have one", shell));
+        return call.message = *text, call;
+    }
+    auto own = slots.begin();
+    for (const auto& [command, sub] : subcommands) {
+        const std::list<Slot>& values = *own++;
+        if (!sub->parsed()) continue;
+        if (given("help")) return call.message = help_text(*command), call;
+        for (const Slot& slot : values)
+            if (slot.option->count() != 0) call.arguments.set(slot.name, slot.value);
+        for (const PositionalSpec& positional : command->positionals)
+            if (positional.required && !call.arguments.flag(positional.name))
+                return usage(
+                    fmt::format("skep {}: {} is missing: {}", command->name, positional.name, positional.help));
+        call.command = command;
+        return call;
+    }
+    if (version) return call.command = find_command("version"), call;
+    if (given("help")) return call.message = help_text(), call;
+    return usage("no command was given");
+}
+
+}  // namespace skep::cli
