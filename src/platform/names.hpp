@@ -20,7 +20,7 @@ enum class ProgramType : uint8_t {
 };
 
 /// Canonical attach types that change what a program may do.
-enum class AttachType : uint8_t { None, Xdp, TcIngress, TcEgress };
+enum class AttachType : uint8_t { None, Xdp, XdpDevmap, XdpCpumap, TcIngress, TcEgress };
 
 /// How a helper's canonical result (Linux' numbers) becomes the personality's.
 enum class ResultMap : uint8_t { Same, EbpfResult };
