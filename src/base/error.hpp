@@ -14,14 +14,14 @@ namespace skep {
 
 /// The place an error speaks of; each part is filled by the floor that knows it, on the way up.
 struct Where {
-    std::string file;
-    std::string section;
-    std::string function;
-    std::optional<uint64_t> byte_offset;  ///< in the section if there is one, else in the file
-    std::optional<uint32_t> insn;         ///< InsnIndex, in 8-byte slots from the start of the program
-    std::string insn_text;                ///< the instruction in the canonical dialect
-    std::string source_file;              ///< from BTF line info
-    uint32_t source_line = 0;             ///< from 1; 0 where unknown
+    std::string file = {};
+    std::string section = {};
+    std::string function = {};
+    std::optional<uint64_t> byte_offset = {};  ///< in the section if there is one, else in the file
+    std::optional<uint32_t> insn = {};         ///< InsnIndex, in 8-byte slots from the start of the program
+    std::string insn_text = {};                ///< the instruction in the canonical dialect
+    std::string source_file = {};              ///< from BTF line info
+    uint32_t source_line = 0;                  ///< from 1; 0 where unknown
     uint32_t source_column = 0;
 
     bool operator==(const Where&) const = default;
