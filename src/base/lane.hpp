@@ -46,12 +46,17 @@ class Lanes {
 
   private:
     struct Slot;
+    struct Impl;
+    static constexpr uint32_t no_lane = UINT32_MAX;
+
     Lanes() = default;
+    uint32_t try_acquire();
     void reclaim();
+    /// Requires the reclaimer's lock. How many were freed, and the smallest stamp of what is left (or UINT64_MAX).
+    uint32_t reclaim_locked(uint64_t* oldest);
 
     uint32_t count_ = 0;
     Slot* slots_ = nullptr;
-    struct Impl;
     Impl* impl_ = nullptr;
 };
 

@@ -61,21 +61,34 @@ class Map {
 
     /// The program's side (bpf_map_lookup_elem): the value in place, null if there is none. It stays readable while the
     /// caller holds its lane. For per-CPU types: the caller's lane's own copy. For maps of maps: the inner Map*.
-    virtual void* lookup(const void* key, uint32_t lane) = 0;
+    /// (None of these is pure: the freestanding core has no __cxa_pure_virtual. A type without keys inherits the
+    /// refusing defaults.)
+    virtual void* lookup(const void* key, uint32_t lane);
     /// BPF_MAP_TYPE_PERCPU_*: the copy of `cpu`; null for other types or out of range (bpf_map_lookup_percpu_elem).
     virtual void* lookup_percpu(const void* key, uint32_t cpu, uint32_t lane);
-    virtual Status update(const void* key, const void* value, uint64_t flags, uint32_t lane) = 0;
-    virtual Status remove(const void* key, uint32_t lane) = 0;
+    virtual Status update(const void* key, const void* value, uint64_t flags, uint32_t lane);
+    virtual Status remove(const void* key, uint32_t lane);
     /// The key after `key` in an unspecified but complete order; the first if `key` is null or not present. NotFound at
     /// the end.
-    virtual Status next_key(const void* key, void* next, uint32_t lane) = 0;
+    virtual Status next_key(const void* key, void* next, uint32_t lane);
 
     // The user's side (bpf(2)). Values are user_value_size() bytes: one value, or for per-CPU types one per lane, each
     // rounded up to 8 bytes. For maps of maps and program arrays it is the inner object's id (u32).
     uint32_t user_value_size() const;
+    // read, write, lookup_and_delete, user_remove and user_next_key honour BPF_F_RDONLY and BPF_F_WRONLY
+    // (NotPermitted).
     virtual Status read(const void* key, void* user_value, uint32_t lane);
     virtual Status write(const void* key, const void* user_value, uint64_t flags, uint32_t lane);
     virtual Status lookup_and_delete(const void* key, void* user_value, uint32_t lane);
+    Status user_remove(const void* key, uint32_t lane);
+    Status user_next_key(const void* key, void* next, uint32_t lane);
+
+    // What the creation flags allow. The verifier asks for the program's side, as Linux' does: programs are not checked
+    // at run time.
+    bool user_may_read() const { return (def_.flags & flag_wronly) == 0; }
+    bool user_may_write() const { return (def_.flags & flag_rdonly) == 0; }
+    bool program_may_read() const { return (def_.flags & flag_wronly_prog) == 0; }
+    bool program_may_write() const { return (def_.flags & flag_rdonly_prog) == 0; }
 
     // Queue and stack; every other type answers NotSupported. (bpf_map_push_elem, pop, peek)
     virtual Status push(const void* value, uint64_t flags, uint32_t lane);
@@ -86,8 +99,11 @@ class Map {
     virtual MapLayout layout() const { return {}; }
     /// Base of value 0 for direct access by wide loads of src_reg 2; null if the type has none.
     virtual uint8_t* direct_value() { return nullptr; }
+    /// The os.hpp handle of the memory that clients may map, and its size; -1 if the type (or its flags) shares none.
+    /// The map owns the handle.
+    virtual int64_t shared_memory(uint64_t* bytes) const;
     /// Elements now, as exact as the type knows without stopping writers.
-    virtual uint64_t size() const = 0;
+    virtual uint64_t size() const { return 0; }
 
     void retain();
     /// Drops a reference; the last one retires the map to the epoch.
@@ -97,16 +113,26 @@ class Map {
     Map(const MapDef& def, const MapEnv& env) : def_(def), env_(env) {}
     ~Map() = default;
     /// Frees the object itself and all it owns; called once, when nobody can reach it any more.
-    virtual void destroy() = 0;
+    virtual void destroy();
 
     const MapDef def_;
     const MapEnv env_;
 
   private:
+    struct RetiredMap : Retired {
+        Map* map = nullptr;
+    };
     static void free_retired(Retired* retired);
-    Retired retired_;
+    RetiredMap retired_;
     uint64_t references_ = 1;
 };
+
+constexpr uint32_t access_flags = flag_rdonly | flag_wronly | flag_rdonly_prog | flag_wronly_prog;
+
+/// Whether the type's values are one copy per lane.
+bool is_percpu(platform::MapType type);
+/// `bytes` rounded up to a multiple of 8.
+constexpr uint64_t round_up_8(uint64_t bytes) { return (bytes + 7) & ~uint64_t{7}; }
 
 /// Makes a map with one reference, or tells why not: InvalidArgument, TooBig (sizes), NoMemory, NotSupported (a type
 /// that is not implemented). `inner` is the template of a map of maps and null for every other type.
