@@ -34,8 +34,8 @@ Status create(const MapDef& def, const MapEnv& env, const Map* inner, Map** out)
         case MapType::HashOfMaps: return Errc::NotSupported;
         case MapType::Ringbuf: return Errc::NotSupported;
         case MapType::PerfEventArray: return Errc::NotSupported;
-        case MapType::Queue: return Errc::NotSupported;
-        case MapType::Stack: return Errc::NotSupported;
+        case MapType::Queue: return make_queue(def, env, inner, out);
+        case MapType::Stack: return make_stack(def, env, inner, out);
         case MapType::StackTrace:
         case MapType::CgroupArray:
         case MapType::Devmap:
