@@ -46,17 +46,27 @@ struct SymbolSpec {
 };
 
 /// R_BPF_* of llvm's ELFRelocs/BPF.def (binutils has the same numbers under other names).
-enum class RelocationType : uint32_t { None = 0, Wide64 = 1, Abs64 = 2, Abs32 = 3, NoDyld32 = 4, Call32 = 10 };
+/// GnuData64 is what GNU as 2.40 writes for Abs64.
+enum class RelocationType : uint32_t {
+    None = 0,
+    Wide64 = 1,
+    Abs64 = 2,
+    Abs32 = 3,
+    NoDyld32 = 4,
+    Call32 = 10,
+    GnuData64 = 12,
+};
 
 /// "R_BPF_64_64"; "R_BPF_?" if unknown; static storage.
 const char* relocation_type_name(uint32_t type);
 
 struct RelocationSpec {
-    uint32_t section = no_index;  ///< the section that is changed
-    uint64_t offset = 0;          ///< bytes in it
-    uint32_t type = 0;            ///< RelocationType, as in the file
-    uint32_t symbol = no_index;   ///< index into ObjectSpec::symbols
-    int64_t addend = 0;           ///< of RELA; REL keeps it in the section
+    uint32_t section = no_index;   ///< the section that is changed
+    uint64_t offset = 0;           ///< bytes in it
+    uint32_t type = 0;             ///< RelocationType, as in the file
+    uint32_t symbol = no_index;    ///< index into ObjectSpec::symbols
+    int64_t addend = 0;            ///< of RELA; REL keeps it in the section
+    bool explicit_addend = false;  ///< RELA
 };
 
 /// A function: an entry program, or a subprogram that calls and function references reach.
@@ -99,6 +109,8 @@ struct MapSlot {
 struct MapSpec {
     std::string name;  ///< for data: the section's name
     std::string section;
+    uint32_t section_index = no_index;  ///< index into ObjectSpec::sections; no_index for .kconfig, which has none
+    uint64_t offset = 0;                ///< of the definition in its section
     MapOrigin origin = MapOrigin::Btf;
     uint32_t type = 0;  ///< number of the object's personality (linux: enum bpf_map_type); data: array, 2 in both
     uint32_t key_size = 0;
@@ -115,6 +127,7 @@ struct MapSpec {
     std::vector<MapSlot> slots;         ///< initial contents, by key
     std::vector<std::byte> initial;     ///< data: bytes of value 0 (shorter than value_size: the rest is zero)
     bool read_only = false;             ///< .rodata*: programs may not write; loaders freeze it after filling it in
+    std::string unsupported;            ///< not empty: why skep cannot make it; link() refuses what refers to it
 };
 
 /// A global variable, inside a data map.
@@ -155,7 +168,7 @@ struct UnsupportedPart {
     std::string reason;
 };
 
-/// Instructions of one executable section and what BTF.ext says of them.
+/// Instructions of one executable section (those of all functions lie in exactly one) and what BTF.ext says of them.
 struct CodeSection {
     uint32_t section = no_index;  ///< index into ObjectSpec::sections
     isa::Code code;
@@ -165,11 +178,12 @@ struct CodeSection {
 };
 
 struct ObjectSpec {
-    std::string file;                         ///< name used in messages
-    uint16_t machine = 0;                     ///< e_machine: 247 (EM_BPF), or 0 from old compilers
-    std::optional<std::string> license;       ///< nothing: no licence section
-    std::optional<uint32_t> kernel_version;   ///< `version` section
-    bool ebpf_for_windows = false;            ///< carries the mark of eBPF for Windows' headers
+    std::string file;                        ///< name used in messages
+    uint16_t machine = 0;                    ///< e_machine: 247 (EM_BPF), or 0 from old compilers
+    std::optional<std::string> license;      ///< nothing: no licence section
+    std::optional<uint32_t> kernel_version;  ///< `version` section
+    bool ebpf_for_windows = false;           ///< carries the mark of eBPF for Windows' headers
+    bool gnu = false;  ///< made by GCC and GNU as, which put a symbol's value into the instruction beforehand
     std::shared_ptr<const btf::Btf> btf;      ///< null without .BTF
     bool btf_ext = false;                     ///< has .BTF.ext
     std::vector<SectionSpec> sections;        ///< index = ELF section index; [0] is the empty one
