@@ -15,6 +15,10 @@ void skep_os_free(void* memory, size_t bytes);
 /// Makes the n-th allocation from now fail once (n >= 1; 0 turns it off), so that tests reach every failure branch.
 void skep_os_fail_allocation(uint64_t n);
 
+/// Copies from an address that a program made up: stops where nothing readable is mapped, and never faults. Returns the
+/// bytes copied, from the start (as the kernel's copy_from_kernel_nofault).
+size_t skep_os_copy_nofault(void* out, const void* source, size_t bytes);
+
 // Pages. Sizes are rounded up to skep_os_page_size(). Never writable and executable at once.
 size_t skep_os_page_size(void);
 void* skep_os_pages_alloc(size_t bytes);
