@@ -66,6 +66,28 @@ const char* context_type_name(ContextKind context, Personality personality) {
     return "?";
 }
 
+const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset) {
+    for (const FieldRow& row : rows) {
+        if (row.context != context) continue;
+        const uint32_t start = row.offset(personality);
+        if (offset >= start && offset - start < row.bytes(personality)) return &row;
+    }
+    return nullptr;
+}
+
+bool context_access_fits(const FieldRow& field, Personality personality, uint32_t offset, uint32_t bytes, bool store) {
+    const uint32_t part = offset - field.offset(personality);
+    const uint32_t width = field.bytes(personality);
+    const bool exact = part == 0 && bytes == width;
+    const bool inside = bytes <= width - part && offset % bytes == 0;
+    switch (field.access) {
+        case FieldAccess::Whole: return exact;
+        case FieldAccess::Narrow: return store ? exact : inside;
+        case FieldAccess::Bytes: return inside;
+    }
+    return false;
+}
+
 uint32_t context_bytes(ContextKind context, Personality personality) {
     uint32_t end = 0;
     for (const FieldRow& row : rows) {

@@ -77,6 +77,13 @@ const char* context_type_name(ContextKind context, Personality personality);
 /// Bytes of the whole context in the personality's layout.
 uint32_t context_bytes(ContextKind context, Personality personality);
 
+/// The field that covers byte `offset` of the personality's layout; null for padding and beyond the end.
+const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset);
+
+/// Whether an access of `bytes` bytes at `offset` is one the field allows by its shape, whoever the user is.
+/// Requires: the offset lies in the field.
+bool context_access_fits(const FieldRow& field, Personality personality, uint32_t offset, uint32_t bytes, bool store);
+
 /// The bits to compare with readers and writers.
 constexpr uint8_t context_user(ProgramType type, AttachType attach) {
     return attach == AttachType::XdpDevmap ? devmap_bit : program_type_bit(type);

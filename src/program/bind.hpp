@@ -15,9 +15,9 @@
 namespace skep {
 
 struct BindOptions {
-    std::optional<platform::ProgramType> type;         ///< nothing: what the section name stands for
-    std::optional<platform::AttachType> attach;        ///< nothing: what the section name stands for
-    std::optional<platform::Personality> personality;  ///< nothing: by the object's evidence
+    std::optional<platform::ProgramType> type = {};         ///< nothing: what the section name stands for
+    std::optional<platform::AttachType> attach = {};        ///< nothing: what the section name stands for
+    std::optional<platform::Personality> personality = {};  ///< nothing: by the object's evidence
 };
 
 /// Gives each instruction of `program` (link()ed from `spec`) its meaning: helper numbers become canonical helpers,
