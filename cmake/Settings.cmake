@@ -16,13 +16,20 @@ endif()
 
 add_library(skep_settings INTERFACE)
 target_compile_options(skep_settings INTERFACE
-    -Wall -Wextra -Wpedantic -Werror -Wno-unknown-warning-option
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
+    -Wall -Wextra -Wpedantic -Werror
+    # g++ 12's -Wrestrict sees overlaps in std::string where there are none (GCC bug 105651).
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-restrict>
     -fno-strict-aliasing)  # program memory is typed by the program, not by us
 if(SKEP_SANITIZE)
     target_compile_options(skep_settings INTERFACE -fsanitize=${SKEP_SANITIZE} -fno-omit-frame-pointer
         -fno-sanitize-recover=all)
     target_link_options(skep_settings INTERFACE -fsanitize=${SKEP_SANITIZE})
+endif()
+if(SKEP_FUZZ)
+    target_compile_options(skep_settings INTERFACE -fsanitize=fuzzer-no-link)  # every floor reports its branches
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_link_options(skep_settings INTERFACE -fuse-ld=lld)  # sanitizer builds link in a fraction of bfd's time
 endif()
 if(SKEP_PRODUCTION)
     target_compile_definitions(skep_settings INTERFACE SKEP_PRODUCTION=1)
