@@ -131,8 +131,9 @@ Result<void> Reader::read_tables() {
         spec_.sections[at].kind = "mark";
     }
     if (const uint32_t at = section_named(".comment"); at != 0) {
-        const std::string text = text_of(contents(at).subspan(0, std::min<size_t>(contents(at).size(), 256)));
-        spec_.gnu = text.starts_with("GCC:");
+        const Bytes head = contents(at).subspan(0, std::min<size_t>(contents(at).size(), 256));
+        const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+        spec_.gnu = text.find("GCC: (") != std::string_view::npos;  // assemblers put a NUL in front
     }
     return {};
 }
