@@ -29,11 +29,11 @@ Status create(const MapDef& def, const MapEnv& env, const Map* inner, Map** out)
         case MapType::LruHash: return Errc::NotSupported;
         case MapType::LruPercpuHash: return Errc::NotSupported;
         case MapType::LpmTrie: return Errc::NotSupported;
-        case MapType::ProgArray: return Errc::NotSupported;
-        case MapType::ArrayOfMaps: return Errc::NotSupported;
+        case MapType::ProgArray: return make_prog_array(def, env, inner, out);
+        case MapType::ArrayOfMaps: return make_array_of_maps(def, env, inner, out);
         case MapType::HashOfMaps: return Errc::NotSupported;
-        case MapType::Ringbuf: return Errc::NotSupported;
-        case MapType::PerfEventArray: return Errc::NotSupported;
+        case MapType::Ringbuf: return make_ringbuf(def, env, inner, out);
+        case MapType::PerfEventArray: return make_perf_event_array(def, env, inner, out);
         case MapType::Queue: return make_queue(def, env, inner, out);
         case MapType::Stack: return make_stack(def, env, inner, out);
         case MapType::StackTrace:

@@ -59,6 +59,10 @@ class Map {
 
     const MapDef& def() const { return def_; }
 
+    /// The number that users know the map by; 0 until the runtime gives it one, once, before anybody else sees the map.
+    uint32_t id() const { return id_; }
+    void set_id(uint32_t id) { id_ = id; }
+
     /// The program's side (bpf_map_lookup_elem): the value in place, null if there is none. It stays readable while the
     /// caller holds its lane. For per-CPU types: the caller's lane's own copy. For maps of maps: the inner Map*.
     /// (None of these is pure: the freestanding core has no __cxa_pure_virtual. A type without keys inherits the
@@ -125,6 +129,7 @@ class Map {
     static void free_retired(Retired* retired);
     RetiredMap retired_;
     uint64_t references_ = 1;
+    uint32_t id_ = 0;
 };
 
 constexpr uint32_t access_flags = flag_rdonly | flag_wronly | flag_rdonly_prog | flag_wronly_prog;
