@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "program/bind.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "isa/assemble.hpp"
+#include "platform/context.hpp"
+#include "platform/helper.hpp"
+
+namespace skep {
+namespace {
+
+using platform::FieldId;
+using platform::HelperId;
+using platform::ProgramType;
+
+/// An object with one program in `section`, and one map of each of a few types (hash 0, prog_array 1, queue 2).
+object::ObjectSpec object_with(const char* license) {
+    object::ObjectSpec spec;
+    spec.file = "test.o";
+    if (license != nullptr) spec.license = license;
+    const auto add_map = [&](const char* name, uint32_t type, uint32_t key, uint32_t value) {
+        object::MapSpec map;
+        map.name = name;
+        map.type = type;
+        map.key_size = key;
+        map.value_size = value;
+        spec.maps.push_back(map);
+    };
+    add_map("flows", 1, 4, 8);
+    add_map("programs", 3, 4, 4);
+    add_map("queue", 22, 0, 16);
+    return spec;
+}
+
+/// Text to a linked program. A label that begins with "fn_" starts a function.
+object::LinkedProgram linked(const std::string& text, const char* section = "xdp") {
+    object::LinkedProgram program;
+    program.name = "prog";
+    program.section = section;
+    program.maps = {0, 1, 2};
+    auto assembly = isa::assemble_labelled(text);
+    EXPECT_TRUE(assembly.ok()) << assembly.error().to_string();
+    if (!assembly) return program;
+    program.code = assembly->code;
+    program.subprograms.push_back({"prog", 0, 0, true});
+    for (const auto& [at, name] : assembly->labels) {
+        if (name.starts_with("fn_")) program.subprograms.push_back({name, at, 0, false});
+    }
+    for (size_t i = 0; i < program.subprograms.size(); ++i)
+        program.subprograms[i].end = i + 1 < program.subprograms.size()
+                                         ? program.subprograms[i + 1].start
+                                         : static_cast<isa::InsnIndex>(program.code.size());
+    return program;
+}
+
+Result<BoundProgram> bind_text(const std::string& text, const char* section = "xdp", const char* license = "GPL") {
+    return bind(object_with(license), linked(text, section));
+}
+
+std::string error_of(const Result<BoundProgram>& result) {
+    return result.ok() ? "accepted" : result.error().to_string();
+}
+
+#define EXPECT_ACCEPTED(result) EXPECT_TRUE((result).ok()) << error_of(result)
+#define EXPECT_REFUSED(result, errc, words)                                               \
+    do {                                                                                  \
+        const auto& refused = (result);                                                   \
+        ASSERT_FALSE(refused.ok()) << "expected: " << (words);                            \
+        EXPECT_EQ(refused.error().code(), Errc::errc) << error_of(refused);               \
+        EXPECT_NE(error_of(refused).find(words), std::string::npos) << error_of(refused); \
+    } while (false)
+
+TEST(Bind, AHelperNumberBecomesItsCanonicalName) {
+    const auto bound = bind_text("call 5\ncall 7\nr0 = 0\nexit");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[0].kind, BindingKind::Helper);
+    EXPECT_EQ(bound->bindings[0].helper, static_cast<uint16_t>(HelperId::KtimeGetNs));
+    EXPECT_EQ(bound->bindings[1].helper, static_cast<uint16_t>(HelperId::GetPrandomU32));
+    EXPECT_EQ(bound->bindings[2].kind, BindingKind::None);
+    EXPECT_EQ(bound->type, ProgramType::Xdp);
+}
+
+TEST(Bind, AnUnknownHelperIsRefusedByNumber) {
+    EXPECT_REFUSED(bind_text("call 212\nexit"), Unresolved, "number 212");
+    EXPECT_REFUSED(bind_text("call 0\nexit"), Unresolved, "number 0");
+    EXPECT_REFUSED(bind_text("call -1\nexit"), Unresolved, "number -1");
+}
+
+TEST(Bind, AHelperOfAnotherProgramTypeIsRefusedByName) {
+    const std::string load_bytes = "r2 = 0\nr3 = r10\nr3 += -8\nr4 = 8\ncall 26\nr0 = 0\nexit";
+    EXPECT_REFUSED(bind_text(load_bytes, "xdp"), Rejected, "xdp programs may not call helper skb_load_bytes");
+    EXPECT_ACCEPTED(bind_text(load_bytes, "tc"));
+    EXPECT_ACCEPTED(bind_text(load_bytes, "socket"));
+    const std::string adjust = "r2 = 4\ncall 44\nr0 = 0\nexit";
+    EXPECT_ACCEPTED(bind_text(adjust, "xdp"));
+    EXPECT_REFUSED(bind_text(adjust, "tc"), Rejected, "xdp_adjust_head");
+}
+
+TEST(Bind, AGplOnlyHelperNeedsAGplCompatibleLicence) {
+    const std::string print = "r1 = r10\nr1 += -8\nr2 = 8\ncall 6\nr0 = 0\nexit";
+    for (const char* licence :
+         {"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}) {
+        EXPECT_ACCEPTED(bind_text(print, "xdp", licence));
+    }
+    for (const char* licence : {"", "gpl", "MIT", "Apache-2.0", "GPL v3", "Dual Apache/GPL"}) {
+        EXPECT_REFUSED(bind_text(print, "xdp", licence), NotPermitted, "helper trace_printk");
+        EXPECT_ACCEPTED(bind_text("call 5\nexit", "xdp", licence));
+    }
+    EXPECT_REFUSED(bind_text(print, "xdp", nullptr), NotPermitted, "no licence section");
+}
+
+TEST(Bind, ASectionDecidesTheTypeAndAnUnsupportedTypeIsNamed) {
+    EXPECT_ACCEPTED(bind_text("r0 = 0\nexit", "classifier"));
+    EXPECT_EQ(bind_text("r0 = 0\nexit", "action")->type, ProgramType::SchedAct);
+    EXPECT_REFUSED(bind_text("r0 = 0\nexit", "kprobe/do_sys_open"), Unsupported, "program type kprobe");
+    EXPECT_REFUSED(bind_text("r0 = 0\nexit", "mine"), Unresolved, "section \"mine\" stands for no program type");
+    const auto forced = bind(object_with("GPL"), linked("r0 = 0\nexit", "mine"), {.type = ProgramType::Xdp});
+    EXPECT_ACCEPTED(forced);
+    EXPECT_EQ(forced->attach, platform::AttachType::Xdp);
+}
+
+TEST(Bind, AnObjectOfEbpfForWindowsIsRefusedUntilItsTablesAreComplete) {
+    object::ObjectSpec spec = object_with("GPL");
+    spec.ebpf_for_windows = true;
+    EXPECT_REFUSED(bind(spec, linked("r0 = 0\nexit")), Unsupported, "eBPF for Windows");
+    const auto forced = bind(spec, linked("r0 = 0\nexit"), {.personality = platform::Personality::Linux});
+    EXPECT_ACCEPTED(forced);
+}
+
+TEST(Bind, AMapTypeNobodyDefinesIsRefused) {
+    object::ObjectSpec spec = object_with("GPL");
+    spec.maps[0].type = 34;
+    EXPECT_REFUSED(bind(spec, linked("r0 = 0\nexit")), Unresolved, "map \"flows\"");
+    spec.maps[0].type = 33;
+    EXPECT_ACCEPTED(bind(spec, linked("r0 = 0\nexit")));
+}
+
+TEST(Bind, AContextLoadBecomesACanonicalField) {
+    const auto bound = bind_text("r2 = *(u32 *)(r1 + 4)\nr6 = r1\nr6 += 8\nr0 = *(u32 *)(r6 + 4)\nexit");
+    EXPECT_ACCEPTED(bound);
+    const ContextAccess& end = bound->bindings[0].context;
+    EXPECT_EQ(bound->bindings[0].kind, BindingKind::Context);
+    EXPECT_EQ(end.field, static_cast<uint16_t>(FieldId::XdpDataEnd));
+    EXPECT_EQ(end.host_offset, offsetof(platform::HostXdp, packet.data_end));
+    EXPECT_EQ(end.host_bytes, sizeof(void*));
+    EXPECT_TRUE(end.pointer);
+    const ContextAccess& ifindex = bound->bindings[3].context;
+    EXPECT_EQ(ifindex.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
+    EXPECT_EQ(ifindex.host_offset, offsetof(platform::HostXdp, ingress_ifindex));
+    EXPECT_EQ(ifindex.access_bytes, 4);
+    EXPECT_FALSE(ifindex.pointer);
+}
+
+TEST(Bind, ANarrowLoadNamesItsPart) {
+    const auto bound = bind_text("r0 = *(u8 *)(r1 + 11)\nr2 = *(u16 *)(r1 + 2)\nexit", "tc");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[0].context.field, static_cast<uint16_t>(FieldId::SkbMark));
+    EXPECT_EQ(bound->bindings[0].context.part_offset, 3);
+    EXPECT_EQ(bound->bindings[0].context.access_bytes, 1);
+    EXPECT_EQ(bound->bindings[1].context.field, static_cast<uint16_t>(FieldId::SkbLen));
+    EXPECT_EQ(bound->bindings[1].context.part_offset, 2);
+}
+
+TEST(Bind, TheControlBlockIsAnArrayOfBytes) {
+    const auto bound =
+        bind_text("*(u64 *)(r1 + 56) = r1\n*(u8 *)(r1 + 67) = 1\nr0 = *(u32 *)(r1 + 52)\nexit", "socket");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[0].context.host_offset, offsetof(platform::HostSkb, cb) + 8);
+    EXPECT_EQ(bound->bindings[0].context.host_bytes, 8);
+    EXPECT_EQ(bound->bindings[1].context.host_offset, offsetof(platform::HostSkb, cb) + 19);
+    EXPECT_EQ(bound->bindings[1].context.part_offset, 0);
+    EXPECT_REFUSED(bind_text("r0 = *(u64 *)(r1 + 64)\nexit", "socket"), Rejected, "field cb");
+}
+
+TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
+    const struct {
+        const char* section;
+        const char* text;
+        const char* refused;  // null: accepted
+    } cases[] = {
+        // xdp: whole 4-byte loads only (xdp_is_valid_access)
+        {"xdp", "r0 = *(u32 *)(r1 + 16)", nullptr},
+        {"xdp", "r0 = *(u16 *)(r1 + 16)", "field rx_queue_index is 4 bytes"},
+        {"xdp", "r0 = *(u64 *)(r1 + 0)", "field data is 4 bytes"},
+        {"xdp", "r0 = *(u32 *)(r1 + 2)", "field data"},
+        {"xdp", "*(u32 *)(r1 + 16) = 1", "may only read field rx_queue_index"},
+        {"xdp", "r0 = *(u32 *)(r1 + 20)", "xdp programs may not read field egress_ifindex"},
+        {"xdp/devmap", "r0 = *(u32 *)(r1 + 20)", nullptr},
+        {"xdp", "r0 = *(u32 *)(r1 + 24)", "no field is there"},
+        {"xdp", "r0 = *(u32 *)(r1 - 4)", "no field is there"},
+        // tc: narrow loads, some stores (tc_cls_act_is_valid_access)
+        {"tc", "r0 = *(u32 *)(r1 + 76)", nullptr},
+        {"tc", "r0 = *(u16 *)(r1 + 76)", "field data is 4 bytes"},
+        {"tc", "*(u32 *)(r1 + 8) = 7", nullptr},
+        {"tc", "*(u16 *)(r1 + 8) = 7", "field mark"},
+        {"tc", "*(u32 *)(r1 + 0) = 7", "may only read field len"},
+        {"tc", "r0 = *(u64 *)(r1 + 152)", nullptr},
+        {"tc", "r0 = *(u32 *)(r1 + 152)", "field tstamp is 8 bytes"},
+        {"tc", "*(u64 *)(r1 + 152) = r1", nullptr},
+        {"tc", "r0 = *(u8 *)(r1 + 180)", nullptr},
+        {"tc", "r0 = *(u8 *)(r1 + 181)", "no field is there"},
+        {"tc", "r0 = *(u32 *)(r1 + 92)", "field remote_ip4"},
+        {"tc", "r0 = *(u64 *)(r1 + 168)", "sockets are not modelled"},
+        {"tc", "r0 = *(u64 *)(r1 + 184)", nullptr},
+        {"tc", "*(u64 *)(r1 + 184) = r1", "may only read field hwtstamp"},
+        // socket filters see less (sk_filter_is_valid_access)
+        {"socket", "r0 = *(u32 *)(r1 + 0)", nullptr},
+        {"socket", "r0 = *(u32 *)(r1 + 76)", "socket_filter programs may not read field data"},
+        {"socket", "*(u32 *)(r1 + 8) = 7", "may only read field mark"},
+        {"socket", "*(u32 *)(r1 + 48) = 7", nullptr},
+        {"socket", "r0 = *(u64 *)(r1 + 152)", "may not read field tstamp"},
+        {"socket", "r0 = *(u32 *)(r1 + 164)", nullptr},
+        // no atomics, no sign extension of pointers
+        {"tc", "r2 = 1\nlock *(u32 *)(r1 + 8) += w2", "atomic operations"},
+        {"tc", "r0 = *(s32 *)(r1 + 8)", nullptr},
+        {"tc", "r0 = *(s32 *)(r1 + 76)", "pointer"},
+    };
+    for (const auto& c : cases) {
+        const auto bound = bind_text(std::string(c.text) + "\nr0 = 0\nexit", c.section);
+        if (c.refused == nullptr) {
+            EXPECT_TRUE(bound.ok()) << c.section << ": " << c.text << "\n" << error_of(bound);
+            continue;
+        }
+        ASSERT_FALSE(bound.ok()) << c.section << ": " << c.text;
+        EXPECT_EQ(bound.error().code(), Errc::Rejected);
+        EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
+    }
+}
+
+TEST(Bind, TheContextIsFollowedThroughSpillsBranchesAndSums) {
+    EXPECT_ACCEPTED(bind_text(R"(
+        *(u64 *)(r10 - 8) = r1
+        r2 = *(u32 *)(r1 + 0)
+        if r2 == 0 goto other
+        r3 = *(u64 *)(r10 - 8)
+        goto both
+    other:
+        r3 = r1
+    both:
+        r0 = *(u32 *)(r3 + 12)
+        exit)"));
+    const auto bound = bind_text("r2 = 12\nr2 += r1\nr0 = *(u32 *)(r2 + 0)\nexit");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[2].context.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
+}
+
+TEST(Bind, AnAccessWhoseBaseMayBeTheContextIsUndecided) {
+    EXPECT_REFUSED(bind_text(R"(
+        r2 = *(u32 *)(r1 + 12)
+        r3 = r10
+        r3 += -8
+        if r2 == 0 goto both
+        r3 = r1
+    both:
+        r0 = *(u32 *)(r3 + 0)
+        exit)"),
+                   Undecided, "r3 may or may not point into the context");
+    EXPECT_REFUSED(bind_text("r2 = *(u32 *)(r1 + 12)\nr1 += r2\nr0 = *(u32 *)(r1 + 0)\nexit"), Undecided,
+                   "r1 may or may not");
+    EXPECT_REFUSED(bind_text(R"(
+        r2 = *(u32 *)(r1 + 12)
+        r3 = r1
+        if r2 == 0 goto both
+        r3 += 4
+    both:
+        r0 = *(u32 *)(r3 + 0)
+        exit)"),
+                   Undecided, "r3");
+    // A register that differs but is not used as a base is nobody's business.
+    EXPECT_ACCEPTED(bind_text(R"(
+        r2 = *(u32 *)(r1 + 12)
+        if r2 == 0 goto both
+        r1 = 0
+    both:
+        r0 = 2
+        exit)"));
+}
+
+TEST(Bind, ASpilledContextThatWasOverwrittenIsNoContext) {
+    const auto bound =
+        bind_text("*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 8) = 5\nr2 = *(u64 *)(r10 - 8)\nr0 = *(u32 *)(r2 + 0)\nexit");
+    EXPECT_ACCEPTED(bound);  // not bound as a context access; memory safety is the verifier's matter
+    EXPECT_EQ(bound->bindings[3].kind, BindingKind::None);
+    EXPECT_REFUSED(
+        bind_text("*(u64 *)(r10 - 8) = r1\n*(u32 *)(r10 - 8) = 5\nr2 = *(u64 *)(r10 - 8)\nr0 = *(u32 *)(r2 + 0)\nexit"),
+        Undecided, "r2");
+    // A helper writes exactly its buffer: the spill beside it stays, the one inside does not.
+    const std::string reads = R"(
+        *(u64 *)(r10 - 8) = r1
+        r6 = r1
+        r2 = 0
+        r3 = r10
+        r3 += -16
+        r4 = %
+        call 189
+        r1 = *(u64 *)(r10 - 8)
+        r0 = *(u32 *)(r1 + 0)
+        exit)";
+    const auto with = [&](const char* size) { return std::string(reads).replace(reads.find('%'), 1, size); };
+    EXPECT_ACCEPTED(bind_text(with("8")));
+    EXPECT_REFUSED(bind_text(with("9")), Undecided, "r1");
+}
+
+TEST(Bind, TheContextIsFollowedIntoFunctionsAndBack) {
+    const auto bound = bind_text(R"(
+        r6 = r1
+        r2 = r1
+        r1 = 1
+        call fn_read
+        r1 = r6
+        r2 = *(u32 *)(r6 + 4)
+        exit
+    fn_read:
+        r0 = *(u32 *)(r2 + 16)
+        exit)");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[7].context.field, static_cast<uint16_t>(FieldId::XdpRxQueueIndex));
+    EXPECT_EQ(bound->bindings[5].context.field, static_cast<uint16_t>(FieldId::XdpDataEnd));
+    EXPECT_REFUSED(bind_text(R"(
+        r6 = r1
+        call fn_read
+        r1 = r10
+        r1 += -8
+        call fn_read
+        exit
+    fn_read:
+        r0 = *(u32 *)(r1 + 0)
+        exit)"),
+                   Undecided, "r1 may or may not");
+}
+
+TEST(Bind, ACallbackFindsTheContextInItsCallersFrame) {
+    const auto bound = bind_text(R"(
+        *(u64 *)(r10 - 8) = r1
+        r1 = 4
+        r2 = fn_each ll
+        r3 = r10
+        r3 += -16
+        r4 = 0
+        call 181
+        r1 = *(u64 *)(r10 - 8)
+        r0 = *(u32 *)(r1 + 0)
+        exit
+    fn_each:
+        r3 = *(u64 *)(r2 + 8)
+        r0 = *(u32 *)(r3 + 12)
+        r0 = 0
+        exit)");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[12].kind, BindingKind::Context);
+    EXPECT_EQ(bound->bindings[12].context.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
+}
+
+TEST(Bind, ACalleeMayOverwriteASpillInItsCallersFrame) {
+    const char* const text = R"(
+        *(u64 *)(r10 - 8) = r1
+        r1 = r10
+        r1 += %
+        call fn_clear
+        r1 = *(u64 *)(r10 - 8)
+        r0 = *(u32 *)(r1 + 0)
+        exit
+    fn_clear:
+        *(u64 *)(r1 + 0) = 0
+        r0 = 0
+        exit)";
+    const auto with = [&](const char* at) {
+        std::string t = text;
+        return t.replace(t.find('%'), 1, at);
+    };
+    EXPECT_ACCEPTED(bind_text(with("-16")));
+    EXPECT_REFUSED(bind_text(with("-8")), Undecided, "r1");
+}
+
+TEST(Bind, AHelperThatWantsTheContextGetsNothingElse) {
+    EXPECT_ACCEPTED(bind_text("r2 = 4\ncall 44\nexit"));
+    EXPECT_REFUSED(bind_text("r1 += 4\nr2 = 4\ncall 44\nexit"), Rejected, "it holds the context plus 4");
+    EXPECT_REFUSED(bind_text("r1 = r10\nr2 = 4\ncall 44\nexit"), Rejected,
+                   "helper xdp_adjust_head needs the context in r1");
+    EXPECT_REFUSED(bind_text("r2 = r1\nr1 = 0 ll\ncall 1\nexit"), Rejected, "cannot work on the context");
+}
+
+TEST(Bind, PacketLoadsBecomeAHelperOfSocketBuffersAndNeedR6) {
+    const auto bound = bind_text("r6 = r1\nr0 = *(u16 *)skb[12]\nexit", "socket");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[1].kind, BindingKind::Helper);
+    EXPECT_EQ(bound->bindings[1].helper, static_cast<uint16_t>(HelperId::PacketLoad2));
+    EXPECT_ACCEPTED(bind_text("r6 = r1\nr0 = *(u8 *)skb[12]\nexit", "tc"));
+    EXPECT_REFUSED(bind_text("r6 = r1\nr0 = *(u16 *)skb[12]\nexit", "xdp"), Rejected, "no packet loads");
+    EXPECT_REFUSED(bind_text("r6 = 0\nr0 = *(u16 *)skb[12]\nexit", "socket"), Rejected, "context in r6");
+}
+
+TEST(Bind, AnErrorNamesFunctionInstructionAndSourceLine) {
+    object::LinkedProgram program = linked("r0 = 0\nr0 = *(u32 *)(r1 + 64)\nexit");
+    program.lines = {{0, "prog.c", 7, 1, "int prog(struct xdp_md* ctx)"}, {1, "prog.c", 9, 5, "x = ctx->y;"}};
+    const auto bound = bind(object_with("GPL"), program);
+    ASSERT_FALSE(bound.ok());
+    EXPECT_EQ(bound.error().where().insn, 1u);
+    EXPECT_EQ(bound.error().where().source_line, 9u);
+    EXPECT_EQ(bound.error().where().source_file, "prog.c");
+    EXPECT_EQ(bound.error().where().function, "prog");
+    EXPECT_NE(bound.error().hint().find("data_end (4, 4)"), std::string::npos) << bound.error().hint();
+}
+
+TEST(Bind, BrokenControlFlowIsAnErrorNotACrash) {
+    EXPECT_REFUSED(bind_text("r0 = 0"), BadInstruction, "runs off its end");
+    EXPECT_REFUSED(bind_text("goto +1\nexit"), BadInstruction, "jump leaves its function");
+    EXPECT_REFUSED(bind_text("goto -2\nexit"), BadInstruction, "jump leaves its function");
+    EXPECT_REFUSED(bind_text("goto +1\nr0 = 0 ll\nexit"), BadInstruction, "middle of a wide instruction");
+    EXPECT_REFUSED(bind_text("call 0x1 <local>\nr0 = 0\nexit"), BadInstruction, "leads to no function");
+    EXPECT_ACCEPTED(bind_text("r0 = 0\nif r0 == 0 goto -2\nexit"));
+}
+
+}  // namespace
+}  // namespace skep
