@@ -65,6 +65,15 @@ inline void acquire_fence() {
 #endif
 }
 
+/// Orders reads and writes before against writes after: the writer's side of an optimistic read.
+inline void release_fence() {
+#if defined(__SANITIZE_THREAD__)
+    compiler_fence();
+#else
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
+}
+
 /// Tells the processor that this is a spin loop.
 inline void relax() {
 #if defined(__x86_64__)

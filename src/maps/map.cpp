@@ -23,11 +23,11 @@ Status create(const MapDef& def, const MapEnv& env, const Map* inner, Map** out)
 
     switch (def.type) {
         case MapType::Array: return make_array(def, env, inner, out);
-        case MapType::PercpuArray: return Errc::NotSupported;
-        case MapType::Hash: return Errc::NotSupported;
-        case MapType::PercpuHash: return Errc::NotSupported;
-        case MapType::LruHash: return Errc::NotSupported;
-        case MapType::LruPercpuHash: return Errc::NotSupported;
+        case MapType::PercpuArray: return make_percpu_array(def, env, inner, out);
+        case MapType::Hash: return make_hash(def, env, inner, out);
+        case MapType::PercpuHash: return make_percpu_hash(def, env, inner, out);
+        case MapType::LruHash: return make_lru_hash(def, env, inner, out);
+        case MapType::LruPercpuHash: return make_lru_percpu_hash(def, env, inner, out);
         case MapType::LpmTrie: return Errc::NotSupported;
         case MapType::ProgArray: return make_prog_array(def, env, inner, out);
         case MapType::ArrayOfMaps: return make_array_of_maps(def, env, inner, out);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Comparing twelve one-byte tags at once. A group is the first 16 bytes of a hash chunk: twelve tags and four bytes of
+// something else, which no answer mentions.
+#pragma once
+
+#include <stdint.h>
+
+#include "base/atomic.hpp"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace skep::maps {
+
+constexpr uint32_t tags_per_group = 12;
+constexpr uint32_t all_tags = (1u << tags_per_group) - 1;
+
+/// Bit i of the result: tag i equals `tag`. Requires: `group` is aligned to 8. General registers only.
+inline uint32_t match_tags_portable(const uint8_t* group, uint8_t tag) {
+    constexpr uint64_t ones = 0x0101010101010101u, low7 = 0x7f7f7f7f7f7f7f7fu;
+    uint32_t result = 0;
+    for (unsigned half = 0; half < 2; ++half) {
+        const uint64_t word = atomic::load(reinterpret_cast<const uint64_t*>(group) + half);
+        const uint64_t differs = word ^ (ones * tag);
+        // The top bit of each byte that is zero, exactly: no carry crosses a byte.
+        const uint64_t zero = ~(((differs & low7) + low7) | differs | low7);
+        // Gathers the eight top bits: byte i times 2^(7*(8-i)) lands its bit at 56 + i, and no two terms collide there.
+        result |= static_cast<uint32_t>(((zero >> 7) * 0x0102040810204080u) >> 56) << (8 * half);
+    }
+    return result & all_tags;
+}
+
+#if defined(__SSE2__)
+inline uint32_t match_tags_sse2(const uint8_t* group, uint8_t tag) {
+    const auto* words = reinterpret_cast<const uint64_t*>(group);
+    // Two atomic halves: a 16-byte load is atomic on no x86 by the letter of its manual.
+    const __m128i tags =
+        _mm_set_epi64x(static_cast<long long>(atomic::load(words + 1)), static_cast<long long>(atomic::load(words)));
+    const __m128i equal = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
+    return static_cast<uint32_t>(_mm_movemask_epi8(equal)) & all_tags;
+}
+#endif
+
+inline uint32_t match_tags(const uint8_t* group, uint8_t tag) {
+#if defined(__SSE2__)
+    return match_tags_sse2(group, tag);
+#else
+    return match_tags_portable(group, tag);
+#endif
+}
+
+}  // namespace skep::maps
