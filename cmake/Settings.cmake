@@ -19,6 +19,9 @@ target_compile_options(skep_settings INTERFACE
     -Wall -Wextra -Wpedantic -Werror
     # g++ 12's -Wrestrict sees overlaps in std::string where there are none (GCC bug 105651).
     $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi -Wno-restrict>
+    # clang does not forgive libstdc++ 12 its std::get_temporary_buffer, deprecated in C++17, inside std::stable_sort;
+    # g++ still reports what of ours is deprecated.
+    $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
     -fno-strict-aliasing)  # program memory is typed by the program, not by us
 if(SKEP_SANITIZE)
     target_compile_options(skep_settings INTERFACE -fsanitize=${SKEP_SANITIZE} -fno-omit-frame-pointer
