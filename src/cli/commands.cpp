@@ -6,6 +6,9 @@
 namespace skep::cli {
 
 #define SKEP_COMMANDS(X) \
+    X(inspect)           \
+    X(disasm)            \
+    X(asm)               \
     X(doctor)            \
     X(version)           \
     X(help)

@@ -45,4 +45,19 @@ constexpr bool map_type_from_linux(uint32_t id, MapType* out) {
     return false;
 }
 
+/// The type of a number of eBPF for Windows. False if there is none.
+constexpr bool map_type_from_windows(uint32_t id, MapType* out) {
+    constexpr uint32_t ids[] = {
+#define MAP_TYPE(name, text, linux_id, windows_id, since) windows_id,
+#include "platform/map_type.def"
+#undef MAP_TYPE
+    };
+    for (uint8_t i = 0; id != 0 && i < sizeof(ids) / sizeof(ids[0]); ++i) {
+        if (ids[i] != id) continue;
+        *out = static_cast<MapType>(i);
+        return true;
+    }
+    return false;
+}
+
 }  // namespace skep::platform

@@ -81,7 +81,15 @@ T* pointer(uint64_t reg) {
     X(PacketLoad1, packet_load1)                                     \
     X(PacketLoad2, packet_load2)                                     \
     X(PacketLoad4, packet_load4)                                     \
+    /* helpers_events.cpp */                                         \
+    X(PerfEventOutput, perf_event_output)                            \
+    X(RingbufOutput, ringbuf_output)                                 \
+    X(RingbufReserve, ringbuf_reserve)                               \
+    X(RingbufSubmit, ringbuf_submit)                                 \
+    X(RingbufDiscard, ringbuf_discard)                               \
+    X(RingbufQuery, ringbuf_query)                                   \
     /* helpers_flow.cpp */                                           \
+    X(TailCall, tail_call)                                           \
     X(Loop, loop)                                                    \
     X(ForEachMapElem, for_each_map_elem)
 // clang-format on

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Helpers that run program code: bpf_loop, bpf_for_each_map_elem (kernel/bpf/bpf_iter.c, arraymap.c, hashtab.c). Each
-// callback runs on a fresh frame through the engine's call_back; a fault inside it ends the loop.
+// Helpers that run program code: bpf_tail_call (interpreter's JMP_TAIL_CALL), bpf_loop, bpf_for_each_map_elem
+// (kernel/bpf/bpf_iter.c, arraymap.c, hashtab.c). Each callback runs on a fresh frame through the engine's call_back; a
+// fault inside it ends the loop.
 #include <string.h>
 
+#include "maps/prog_array.hpp"
 #include "runtime/core/helpers.hpp"
 
 namespace skep::runtime::helpers {
@@ -56,6 +58,17 @@ uint64_t for_each_key(skep_runtime_context* context, maps::Map& map, uint64_t ca
 }
 
 }  // namespace
+
+/// Contract with the engines: 0 when the call fails (the program goes on), else the address of the skep_entry to enter
+/// after leaving the running frame. Only calls that succeed count, as in the kernel's JIT.
+SKEP_HELPER(tail_call) {
+    const maps::ProgArray* array = maps::ProgArray::of(pointer<maps::Map>(r2));
+    if (array == nullptr || context->tail_calls >= SKEP_TAIL_CALL_LIMIT) return 0;
+    const maps::ProgramObject* program = array->at(static_cast<uint32_t>(r3));
+    if (program == nullptr) return 0;
+    ++context->tail_calls;
+    return reinterpret_cast<uintptr_t>(&program->entry);
+}
 
 SKEP_HELPER(loop) {
     const uint32_t count = static_cast<uint32_t>(r1);

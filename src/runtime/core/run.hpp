@@ -8,6 +8,7 @@
 
 #include "base/lane.hpp"
 #include "maps/map.hpp"
+#include "maps/ringbuf.hpp"
 #include "platform/names.hpp"
 #include "skep/runtime_context.h"
 
@@ -58,6 +59,7 @@ struct Run {
     Chance chance;
     LogSink log;
     Redirect redirect;
+    maps::RingReservations reservations;  ///< records the running program has not submitted yet
 
     // Scratch of the printing helpers: too large for a kernel's stack.
     char message[message_bytes];
@@ -67,6 +69,10 @@ struct Run {
     void init(platform::ProgramType program_type, uint32_t lane);
     /// Before each packet: no tail calls, no fault, no redirect yet.
     void start();
+    /// After each packet: gives back what a program that ended by a fault still held.
+    void finish() {
+        if (reservations.count() != 0) reservations.discard_all();
+    }
 };
 
 inline Run& run_of(skep_runtime_context* context) { return *static_cast<Run*>(context->host); }

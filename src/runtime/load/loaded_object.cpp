@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/load/loaded_object.hpp"
+
+#include <fmt/format.h>
+
+#include "base/os.hpp"
+#include "maps/prog_array.hpp"
+#include "object/link.hpp"
+#include "platform/program_type.hpp"
+#include "runtime/core/helpers.hpp"
+#include "runtime/load/unverified.hpp"
+
+namespace skep::runtime {
+
+namespace {
+
+/// Programs to load: the named ones, else those without '?', and all that program arrays of the object name.
+Result<std::vector<uint32_t>> select(const object::ObjectSpec& spec, const LoadOptions& options) {
+    std::vector<bool> chosen(spec.programs.size());
+    for (const std::string& name : options.programs) {
+        const uint32_t index = spec.find_program(name);
+        if (index == object::no_index) {
+            return Error(Errc::Unresolved, fmt::format("there is no program \"{}\"", name), {},
+                         "skep inspect lists the object's programs")
+                .in_file(spec.file);
+        }
+        chosen[index] = true;
+    }
+    if (options.programs.empty())
+        for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = spec.programs[i].autoload;
+    for (const object::MapSpec& map : spec.maps)
+        for (const object::MapSlot& slot : map.slots)
+            if (slot.is_program) chosen[slot.target] = true;
+    std::vector<uint32_t> list;
+    for (size_t i = 0; i < chosen.size(); ++i)
+        if (chosen[i]) list.push_back(static_cast<uint32_t>(i));
+    return list;
+}
+
+struct Prepared {
+    uint32_t index = 0;
+    BoundProgram bound;
+};
+
+Result<Prepared> prepare(const object::ObjectSpec& spec, uint32_t index, const LoadOptions& options) {
+    SKEP_ASSIGN(object::LinkedProgram linked, object::link(spec, index));
+    Prepared prepared;
+    prepared.index = index;
+    SKEP_ASSIGN(prepared.bound, bind(spec, linked, options.bind));
+    return prepared;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const object::ObjectSpec> spec,
+                                                         const LoadOptions& options) {
+    std::unique_ptr<LoadedObject> loaded(new LoadedObject());
+    loaded->spec_ = std::move(spec);
+    const object::ObjectSpec& object = *loaded->spec_;
+    loaded->lanes_.reset(Lanes::create(options.lanes));
+    if (loaded->lanes_ == nullptr) return Error(Errc::NoMemory, "there is no memory for lanes");
+
+    SKEP_ASSIGN(const std::vector<uint32_t> chosen, select(object, options));
+    std::vector<Prepared> prepared;
+    std::vector<bool> wanted(object.maps.size());
+    platform::Personality personality = platform::Personality::Linux;
+    for (const uint32_t index : chosen) {
+        Result<Prepared> one = prepare(object, index, options);
+        if (!one) return std::move(one).error().in_file(object.file);
+        for (const MapUse& use : one->bound.maps) wanted[use.map] = true;
+        personality = one->bound.personality;
+        prepared.push_back(*std::move(one));
+    }
+
+    maps::MapEnv env;
+    env.lanes = loaded->lanes_.get();
+    env.hash_seed = options.seed ? *options.seed | 1 : 0;  // 0 would mean: draw one
+    Result<std::vector<MapRef>> made = make_maps(object, personality, env, wanted);
+    if (!made) return std::move(made).error().in_file(object.file);
+    loaded->maps_ = *std::move(made);
+
+    for (Prepared& one : prepared) {
+        std::vector<maps::Map*> maps;
+        std::vector<void*> map_words;
+        std::vector<MapLayout> layouts;
+        std::vector<uint8_t*> values;
+        for (const MapUse& use : one.bound.maps) {
+            maps::Map* map = loaded->maps_[use.map].get();
+            maps.push_back(map);
+            map_words.push_back(map);
+            layouts.push_back(map->layout());
+            values.push_back(map->direct_value());
+        }
+        const platform::ProgramType type = one.bound.type;
+        const platform::AttachType attach = one.bound.attach;
+        const std::string name = one.bound.linked.name;
+        const size_t instructions = one.bound.linked.code.size();
+        if (!options.allow_unverified) {
+            return Error(Errc::AccessDenied, fmt::format("program \"{}\" is not verified", name),
+                         "only verified programs may run unless the caller allows others")
+                .in_file(object.file);
+        }
+        Result<ExecutableProgram> executable = make_unverified(std::move(one.bound));
+        if (!executable) return std::move(executable).error().in_file(object.file);
+
+        const engine::LinkTable link = {
+            .helpers = std::span(helper_functions(), helper_functions_count),
+            .maps = map_words,
+            .layouts = layouts,
+            .map_values = values,
+        };
+        const uint64_t before = skep_os_monotonic_ns();
+        Result<std::unique_ptr<engine::CompiledCode>> code = compile_with(options.engine, *executable, link);
+        if (!code) return std::move(code).error().in_file(object.file).in_function(name);
+
+        LoadedProgram program;
+        program.compile_ns = skep_os_monotonic_ns() - before;
+        program.index = one.index;
+        program.attach = attach;
+        program.instructions = instructions;
+        program.code_bytes = (*code)->code_bytes();
+        program.verified = executable->verified();
+        ProgramDef def;
+        def.id = static_cast<uint32_t>(loaded->programs_.size() + 1);
+        def.name = name.c_str();
+        def.type = type;
+        def.personality = personality;
+        def.engine = static_cast<uint8_t>(options.engine);
+        def.entry = (*code)->entry();
+        def.code = code->get();
+        def.free_code = [](void* self) { delete static_cast<engine::CompiledCode*>(self); };
+        def.maps = maps.data();
+        def.map_count = static_cast<uint32_t>(maps.size());
+        Program* made_program = nullptr;
+        if (const Status status = Program::create(*loaded->lanes_, def, &made_program); !status.ok())
+            return Error(status, fmt::format("program \"{}\" cannot be made", name));
+        (void)code->release();  // the program's now
+        program.program.reset(made_program);
+        loaded->programs_.push_back(std::move(program));
+    }
+
+    for (size_t i = 0; i < object.maps.size(); ++i) {
+        maps::ProgArray* array = maps::ProgArray::of(loaded->maps_[i].get());
+        if (array == nullptr) continue;
+        for (const object::MapSlot& slot : object.maps[i].slots) {
+            if (!slot.is_program) continue;
+            const LoadedProgram* target = loaded->find(object.programs[slot.target].name);
+            const Status status = array->set(&slot.key, target->program->object(), 0);
+            if (!status.ok()) {
+                return Error(status.code,
+                             fmt::format("program \"{}\" cannot stand in map \"{}\" at key {}",
+                                         object.programs[slot.target].name, object.maps[i].name, slot.key),
+                             fmt::format("{} ({})", meaning_of(status.code), errno_name(status.code)));
+            }
+        }
+    }
+    return loaded;
+}
+
+LoadedObject::~LoadedObject() {
+    // Programs and program arrays hold each other: empty the arrays first.
+    for (const MapRef& map : maps_)
+        if (maps::ProgArray* array = maps::ProgArray::of(map.get()); array != nullptr) array->clear();
+    programs_.clear();
+    maps_.clear();
+    if (lanes_ != nullptr) lanes_->drain();
+}
+
+const LoadedProgram* LoadedObject::find(std::string_view name) const {
+    for (const LoadedProgram& program : programs_)
+        if (spec_->programs[program.index].name == name) return &program;
+    return nullptr;
+}
+
+Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name) {
+    if (name) {
+        const uint32_t index = spec.find_program(*name);
+        if (index != object::no_index) return index;
+        return Error(Errc::Unresolved, fmt::format("there is no program \"{}\"", *name), {},
+                     "skep inspect lists the object's programs")
+            .in_file(spec.file);
+    }
+    std::vector<uint32_t> found;
+    std::string names;
+    for (size_t i = 0; i < spec.programs.size(); ++i) {
+        const object::ProgramSpec& program = spec.programs[i];
+        const auto meaning = platform::section_meaning(program.section);
+        if (!meaning || !program.autoload) continue;
+        using platform::ProgramType;
+        if (meaning->type != ProgramType::Xdp && meaning->type != ProgramType::SchedCls &&
+            meaning->type != ProgramType::SchedAct && meaning->type != ProgramType::SocketFilter)
+            continue;
+        found.push_back(static_cast<uint32_t>(i));
+        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", program.name, program.section);
+    }
+    // Programs that only tail calls reach stand in a program array; they are no entry points.
+    if (found.size() > 1) {
+        std::vector<uint32_t> entries;
+        for (const uint32_t index : found) {
+            bool called = false;
+            for (const object::MapSpec& map : spec.maps)
+                for (const object::MapSlot& slot : map.slots)
+                    called = called || (slot.is_program && slot.target == index);
+            if (!called) entries.push_back(index);
+        }
+        if (entries.size() == 1) found = entries;
+    }
+    if (found.size() == 1) return found[0];
+    if (found.empty())
+        return Error(Errc::Unresolved, "the object has no program that a packet hook can run", {},
+                     "xdp, tc and socket programs can be run; name one with --program if its section says otherwise")
+            .in_file(spec.file);
+    return Error(Errc::InvalidArgument, "the object has several programs that can be run", names,
+                 "choose one with --program")
+        .in_file(spec.file);
+}
+
+}  // namespace skep::runtime

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an ObjectSpec to programs that can be entered: maps made, programs linked, bound, (verified,) compiled.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/lane.hpp"
+#include "base/result.hpp"
+#include "object/object_spec.hpp"
+#include "program/bind.hpp"
+#include "runtime/core/program.hpp"
+#include "runtime/load/engines.hpp"
+#include "runtime/load/object_maps.hpp"
+
+namespace skep::runtime {
+
+struct LoadOptions {
+    EngineKind engine = EngineKind::Jit;
+    bool allow_unverified = false;      ///< run programs that no verifier has seen; a production build refuses
+    std::vector<std::string> programs;  ///< names; empty: every program that the object loads by default
+    std::optional<uint64_t> seed;       ///< everything that chance decides follows from it (--deterministic)
+    uint32_t lanes = 0;                 ///< 0: one per possible CPU
+    BindOptions bind;
+};
+
+struct ProgramReleaser {
+    void operator()(Program* program) const { program->release(); }
+};
+using ProgramRef = std::unique_ptr<Program, ProgramReleaser>;
+
+struct LanesDestroyer {
+    void operator()(Lanes* lanes) const { lanes->destroy(); }
+};
+
+struct LoadedProgram {
+    uint32_t index = 0;  ///< into ObjectSpec::programs
+    ProgramRef program;
+    platform::AttachType attach = platform::AttachType::None;
+    size_t instructions = 0;  ///< slots
+    size_t code_bytes = 0;
+    uint64_t compile_ns = 0;
+    bool verified = false;
+};
+
+/// A runtime that holds one object. Requires: nobody runs its programs when it goes.
+class LoadedObject {
+  public:
+    /// Errors: those of link, relocate, bind, the verifier or UnverifiedProgram, make_maps and the engine; Unavailable
+    /// when memory is out or the build has no such engine; Unresolved for a program that the object has not.
+    static Result<std::unique_ptr<LoadedObject>> load(std::shared_ptr<const object::ObjectSpec> spec,
+                                                      const LoadOptions& options);
+    ~LoadedObject();
+    LoadedObject(const LoadedObject&) = delete;
+    LoadedObject& operator=(const LoadedObject&) = delete;
+
+    const object::ObjectSpec& spec() const { return *spec_; }
+    Lanes& lanes() { return *lanes_; }
+    std::span<const LoadedProgram> programs() const { return programs_; }
+    const LoadedProgram* find(std::string_view name) const;
+    /// The map of ObjectSpec::maps[index]; null if no loaded program needs it.
+    maps::Map* map(size_t index) const { return maps_[index].get(); }
+
+  private:
+    LoadedObject() = default;
+
+    std::shared_ptr<const object::ObjectSpec> spec_;
+    std::unique_ptr<Lanes, LanesDestroyer> lanes_;  // outlives maps and programs
+    std::vector<MapRef> maps_;
+    std::vector<LoadedProgram> programs_;
+};
+
+/// The one program of `spec` that a packet hook can run, when none was named: the only one whose section stands for
+/// xdp, tc or socket_filter and which is loaded by default. Errors: InvalidArgument that lists the candidates,
+/// Unresolved when there is none.
+Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name);
+
+}  // namespace skep::runtime
