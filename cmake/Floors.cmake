@@ -30,13 +30,17 @@ function(skep_floor name)
     endif()
 endfunction()
 
-# skep_test(NAME SOURCES files... LINK targets... [ARGS words...]): a GoogleTest executable with one ctest entry.
+# skep_test(NAME SOURCES files... LINK targets... [ARGS words...] [SLOW]): a GoogleTest executable with one ctest entry;
+# SLOW ones are left out by `script/test --quick`.
 function(skep_test name)
-    cmake_parse_arguments(T "" "" "SOURCES;LINK;ARGS" ${ARGN})
+    cmake_parse_arguments(T "SLOW" "" "SOURCES;LINK;ARGS" ${ARGN})
     add_executable(${name} ${T_SOURCES})
     target_link_libraries(${name} PRIVATE skep_settings ${T_LINK} GTest::gmock GTest::gtest GTest::gtest_main)
     target_compile_definitions(${name} PRIVATE SKEP_SOURCE_DIR="${PROJECT_SOURCE_DIR}" SKEP_BINARY_DIR="${PROJECT_BINARY_DIR}")
     add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
+    if(T_SLOW)
+        set_property(TEST ${name} APPEND PROPERTY LABELS slow)
+    endif()
     if(WIN32 AND CMAKE_CROSSCOMPILING)
         set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine)
     endif()
