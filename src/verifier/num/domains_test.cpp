@@ -58,23 +58,31 @@ Set image(Set a, Set b, Op op) {
 
 bool includes(Set outer, Set inner) { return (inner & ~outer) == 0; }
 
-/// Members of the shortest arc around a set; the yardstick of "best".
-unsigned best_arc_size(Set set) {
+template <typename Domain>
+std::vector<Set> sets_of(const std::vector<Domain>& domains) {
+    std::vector<Set> sets;
+    for (const Domain& d : domains) sets.push_back(gamma(d));
+    return sets;
+}
+
+/// Members of the smallest of `sets` that includes `set`.
+unsigned best_size(const std::vector<Set>& sets, Set set) {
     unsigned best = count;
-    for (const A& a : all_arcs()) {
-        const Set g = gamma(a);
+    for (const Set g : sets) {
         if (includes(g, set)) best = std::min(best, static_cast<unsigned>(std::popcount(g)));
     }
     return best;
 }
 
+/// Members of the shortest arc around a set; the yardstick of "best".
+unsigned best_arc_size(Set set) {
+    static const std::vector<Set> arcs = sets_of(all_arcs());
+    return best_size(arcs, set);
+}
+
 unsigned best_tnum_size(Set set) {
-    unsigned best = count;
-    for (const T& t : all_tnums()) {
-        const Set g = gamma(t);
-        if (includes(g, set)) best = std::min(best, static_cast<unsigned>(std::popcount(g)));
-    }
-    return best;
+    static const std::vector<Set> tnums = sets_of(all_tnums());
+    return best_size(tnums, set);
 }
 
 unsigned size_of(Set set) { return static_cast<unsigned>(std::popcount(set)); }

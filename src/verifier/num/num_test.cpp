@@ -65,10 +65,10 @@ TEST(Num, TightenKeepsWhatBothHoldAndIsEmptyOnlyThen) {
     });
 }
 
-/// Every tnum with a grid of arcs: some two million products.
+/// Every tnum with a grid of arcs: some seven hundred thousand products.
 TEST(Num, ReduceLosesNoMemberAndFindsEveryContradiction) {
     uint64_t products = 0, empty = 0, missed = 0;
-    each_arc(5, [&](const Arc<W>& a) {
+    each_arc(7, [&](const Arc<W>& a) {
         const Set wide = gamma(a);
         for (unsigned v = 0; v < count; ++v) {
             for (unsigned m = 0; m < count; m += 1) {
@@ -95,7 +95,7 @@ TEST(Num, ReduceLosesNoMemberAndFindsEveryContradiction) {
             }
         }
     });
-    EXPECT_GT(products, 1'000'000u);
+    EXPECT_GT(products, 500'000u);
     EXPECT_GT(empty, 0u);
     EXPECT_EQ(missed, 0u) << "of " << products;
 }
@@ -109,7 +109,7 @@ TEST(Num, JoinAndMeetIncludeAndAgreeWithSets) {
             if (const auto reduced = reduce(n)) return *reduced;
         }
     };
-    for (int i = 0; i < 200'000; ++i) {
+    for (int i = 0; i < 50'000; ++i) {
         const N a = any(), b = any();
         const N j = join(a, b);
         ASSERT_EQ((gamma(a) | gamma(b)) & ~gamma(j), 0u);

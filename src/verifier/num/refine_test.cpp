@@ -39,7 +39,7 @@ bool holds(Compare compare, uint64_t x, uint64_t y, unsigned bits) {
 std::vector<N> operands() {
     std::mt19937 random(1);
     std::vector<N> out{N::unknown(), N::constant(W(0)), N::constant(W(255)), N::constant(W(128)), N::constant(W(127))};
-    while (out.size() < 40) {
+    while (out.size() < 24) {
         const unsigned v = random(), m = random() & random();
         const N n{random() % 3 == 0 ? Tnum<W>::unknown() : Tnum<W>{W(v & ~m), W(m)},
                   {W(random()), W(random() % 2 == 0 ? random() % 9 : random())},
