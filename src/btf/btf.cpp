@@ -509,6 +509,12 @@ std::span<const TypeId> Btf::named(std::string_view wanted) const {
     return {range.begin(), range.end()};
 }
 
+std::span<const TypeId> Btf::named_from(std::string_view prefix) const {
+    const auto cut = [&](TypeId id) { return name(id).substr(0, prefix.size()); };
+    const auto range = std::ranges::equal_range(by_name_, prefix, {}, cut);
+    return {range.begin(), range.end()};
+}
+
 TypeId Btf::find(Kind kind, std::string_view wanted) const {
     for (const TypeId id : named(wanted)) {
         if (types_[id].kind == kind) return id;

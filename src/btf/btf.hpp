@@ -132,6 +132,8 @@ class Btf {
     std::optional<uint64_t> size_of(TypeId id) const;
     /// All types of this exact name, ascending; empty if none. O(log n).
     std::span<const TypeId> named(std::string_view name) const;
+    /// All types whose name begins with `prefix`, by name.
+    std::span<const TypeId> named_from(std::string_view prefix) const;
     /// The first type of this kind and name; 0 if none.
     TypeId find(Kind kind, std::string_view name) const;
     /// The type as C writes it, without a declared name: `struct flow *`, `__u32[4]`, `unsigned long long`.
