@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What code generation must know of a program before the first byte: its instructions decoded, where control flow
+// joins, which registers are live, what each function needs of its frame. The same for every processor.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.hpp"
+#include "isa/insn.hpp"
+#include "program/executable_program.hpp"
+
+namespace skep::engine::jit {
+
+/// Registers of which some half is meant: bit n is the lower 32 bits of rn, bit n + 16 its upper 32 bits.
+using HalfSet = uint32_t;
+constexpr HalfSet low_half(unsigned reg) { return HalfSet{1} << reg; }
+constexpr HalfSet high_half(unsigned reg) { return HalfSet{0x10000} << reg; }
+constexpr HalfSet both_halves(unsigned reg) { return HalfSet{0x10001} << reg; }
+constexpr HalfSet all_halves = 0x07ff07ff;
+
+/// One decoded instruction, in the shape the translator asks for.
+struct Node {
+    isa::Op op = isa::Op::Exit;
+    isa::Operation operation = isa::Operation::Exit;
+    uint8_t dst = 0;
+    uint8_t src = 0;
+    uint8_t slots = 1;     ///< 2 for a wide load; 0 for the second slot of one
+    uint8_t bytes = 0;     ///< width of a memory access; arguments of a call
+    bool is32 = false;     ///< arithmetic or comparison of the lower halves
+    bool has_imm = false;  ///< the second operand is imm
+    int16_t offset = 0;
+    int32_t imm = 0;
+    int32_t next_imm = 0;
+    uint32_t target = 0;  ///< of jumps, local calls and function references: a slot; of helper calls: the canonical id
+};
+
+/// Node::target of a call that is bound to no helper.
+constexpr uint32_t no_helper = UINT32_MAX;
+
+/// What stands at a slot; bits.
+enum SlotFlags : uint8_t {
+    slot_leader = 1,     ///< control flow may come from elsewhere than the slot before
+    slot_loop_head = 2,  ///< a jump goes back to it
+    slot_function = 4,   ///< a function starts here
+};
+
+/// A function: the slots [start, end).
+struct Function {
+    uint32_t start = 0;
+    uint32_t end = 0;
+    uint16_t used = 0;  ///< registers that occur in it
+    bool helper_calls = false;
+    bool local_calls = false;
+    bool tail_calls = false;
+    bool may_goto = false;
+    bool divides = false;  ///< needs the hidden operands of a division or a long multiplication
+    bool atomics = false;  ///< has an atomic operation that needs a loop
+    bool packet_loads = false;
+    bool shifts = false;  ///< shifts by a register
+
+    bool calls() const { return helper_calls || local_calls || packet_loads; }
+};
+
+struct Analysis {
+    std::vector<Node> nodes;       ///< one per slot
+    std::vector<uint8_t> flags;    ///< SlotFlags
+    std::vector<HalfSet> live_in;  ///< one per slot and one more: what may be read from here on
+    std::vector<Function> functions;
+    bool has_function_refs = false;  ///< LdFunc or callx occur: functions have numbers at run time
+    bool calls_main = false;         ///< function 0 is called or referred to from inside
+    bool crossing = false;           ///< some path leaves a function other than by call and exit
+};
+
+/// Requires nothing of `program` but what UnverifiedProgram::make checks. Errors: UnknownOpcode, BadInstruction.
+Result<Analysis> analyse(const ExecutableProgram& program);
+
+}  // namespace skep::engine::jit

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/jit/emitter_x64.hpp"
+
+#include <asmjit/x86.h>
+
+#include <fmt/format.h>
+
+namespace skep::engine::jit {
+
+namespace x86 = asmjit::x86;
+using Id = x86::Inst::Id;
+
+namespace {
+
+x86::Gp gp(Width width, Gp reg) {
+    const auto id = static_cast<uint32_t>(reg);
+    switch (width) {
+        case Width::W8: return x86::gpb_lo(id);
+        case Width::W16: return x86::gpw(id);
+        case Width::W32: return x86::gpd(id);
+        case Width::W64: return x86::gpq(id);
+    }
+    return {};
+}
+
+x86::Gp gpq(Gp reg) { return x86::gpq(static_cast<uint32_t>(reg)); }
+
+x86::Mem mem(Width width, const Mem& m) {
+    const auto size = static_cast<uint32_t>(width);
+    if (m.index == Gp::None) return x86::Mem(gpq(m.base), m.disp, size);
+    if (m.base == Gp::None) return x86::ptr(0, gpq(m.index), m.scale, size).cloneAdjusted(m.disp);
+    return x86::Mem(gpq(m.base), gpq(m.index), m.scale, m.disp, size);
+}
+
+Id id_of(Alu op) {
+    switch (op) {
+        case Alu::Add: return Id::kIdAdd;
+        case Alu::Or: return Id::kIdOr;
+        case Alu::And: return Id::kIdAnd;
+        case Alu::Sub: return Id::kIdSub;
+        case Alu::Xor: return Id::kIdXor;
+        case Alu::Cmp: return Id::kIdCmp;
+        case Alu::Test: return Id::kIdTest;
+        case Alu::Imul: return Id::kIdImul;
+    }
+    return Id::kIdNone;
+}
+
+Id id_of(Shift op) {
+    switch (op) {
+        case Shift::Shl: return Id::kIdShl;
+        case Shift::Shr: return Id::kIdShr;
+        case Shift::Sar: return Id::kIdSar;
+        case Shift::Rol: return Id::kIdRol;
+        case Shift::Ror: return Id::kIdRor;
+    }
+    return Id::kIdNone;
+}
+
+Id jcc(Cond cond) {
+    static constexpr Id ids[] = {Id::kIdJo,  Id::kIdJno, Id::kIdJb,  Id::kIdJae, Id::kIdJe, Id::kIdJne,
+                                 Id::kIdJbe, Id::kIdJa,  Id::kIdJs,  Id::kIdJns, Id::kIdJp, Id::kIdJnp,
+                                 Id::kIdJl,  Id::kIdJge, Id::kIdJle, Id::kIdJg};
+    return ids[static_cast<uint8_t>(cond)];
+}
+
+Id cmovcc(Cond cond) {
+    static constexpr Id ids[] = {Id::kIdCmovo, Id::kIdCmovno, Id::kIdCmovb,  Id::kIdCmovae,
+                                 Id::kIdCmove, Id::kIdCmovne, Id::kIdCmovbe, Id::kIdCmova,
+                                 Id::kIdCmovs, Id::kIdCmovns, Id::kIdCmovp,  Id::kIdCmovnp,
+                                 Id::kIdCmovl, Id::kIdCmovge, Id::kIdCmovle, Id::kIdCmovg};
+    return ids[static_cast<uint8_t>(cond)];
+}
+
+Id setcc_id(Cond cond) {
+    static constexpr Id ids[] = {Id::kIdSeto,  Id::kIdSetno, Id::kIdSetb,  Id::kIdSetae, Id::kIdSete, Id::kIdSetne,
+                                 Id::kIdSetbe, Id::kIdSeta,  Id::kIdSets,  Id::kIdSetns, Id::kIdSetp, Id::kIdSetnp,
+                                 Id::kIdSetl,  Id::kIdSetge, Id::kIdSetle, Id::kIdSetg};
+    return ids[static_cast<uint8_t>(cond)];
+}
+
+class KeepFirstError final : public asmjit::ErrorHandler {
+  public:
+    void handleError(asmjit::Error error, const char* message, asmjit::BaseEmitter*) override {
+        if (first == asmjit::kErrorOk) {
+            first = error;
+            text = message;
+        }
+    }
+    asmjit::Error first = asmjit::kErrorOk;
+    std::string text;
+};
+
+}  // namespace
+
+Features Features::host() {
+    static const Features features = [] {
+        const auto& cpu = asmjit::CpuInfo::host();
+        Features f;
+        f.bmi2 = cpu.hasFeature(asmjit::CpuFeatures::X86::kBMI2);
+        f.movbe = cpu.hasFeature(asmjit::CpuFeatures::X86::kMOVBE);
+        return f;
+    }();
+    return features;
+}
+
+struct EmitterX64::Impl {
+    KeepFirstError errors;
+    asmjit::CodeHolder code;
+    x86::Assembler a;
+
+    Impl() {
+        code.init(asmjit::Environment(asmjit::Arch::kX64));
+        code.setErrorHandler(&errors);
+        code.attach(&a);
+    }
+};
+
+EmitterX64::EmitterX64() : impl_(std::make_unique<Impl>()) {}
+EmitterX64::~EmitterX64() = default;
+
+Label EmitterX64::new_label() { return impl_->a.newLabel().id(); }
+void EmitterX64::bind(Label label) { impl_->a.bind(asmjit::Label(label)); }
+size_t EmitterX64::offset() const { return impl_->a.offset(); }
+size_t EmitterX64::label_offset(Label label) const { return static_cast<size_t>(impl_->code.labelOffset(label)); }
+void EmitterX64::align(uint32_t bytes) { impl_->a.align(asmjit::AlignMode::kCode, bytes); }
+
+void EmitterX64::mov(Width width, Gp dst, Gp src) { impl_->a.emit(Id::kIdMov, gp(width, dst), gp(width, src)); }
+
+void EmitterX64::mov_imm(Gp dst, uint64_t value) {
+    const auto as_signed = static_cast<int64_t>(value);
+    if (value <= UINT32_MAX)
+        impl_->a.emit(Id::kIdMov, gp(Width::W32, dst), asmjit::Imm(static_cast<uint32_t>(value)));
+    else if (as_signed >= INT32_MIN && as_signed <= INT32_MAX)
+        impl_->a.emit(Id::kIdMov, gpq(dst), asmjit::Imm(as_signed));
+    else
+        impl_->a.emit(Id::kIdMovabs, gpq(dst), asmjit::Imm(value));
+}
+
+void EmitterX64::zero(Gp dst) { impl_->a.emit(Id::kIdXor, gp(Width::W32, dst), gp(Width::W32, dst)); }
+
+void EmitterX64::load(Width width, Gp dst, Mem m) {
+    switch (width) {
+        case Width::W8:
+        case Width::W16: impl_->a.emit(Id::kIdMovzx, gp(Width::W32, dst), mem(width, m)); return;
+        case Width::W32:
+        case Width::W64: impl_->a.emit(Id::kIdMov, gp(width, dst), mem(width, m)); return;
+    }
+}
+
+void EmitterX64::load_signed(Width width, Gp dst, Mem m) {
+    switch (width) {
+        case Width::W8:
+        case Width::W16: impl_->a.emit(Id::kIdMovsx, gpq(dst), mem(width, m)); return;
+        case Width::W32: impl_->a.emit(Id::kIdMovsxd, gpq(dst), mem(width, m)); return;
+        case Width::W64: impl_->a.emit(Id::kIdMov, gpq(dst), mem(width, m)); return;
+    }
+}
+
+void EmitterX64::load_swapped(Width width, Gp dst, Mem m) {
+    impl_->a.emit(Id::kIdMovbe, gp(width, dst), mem(width, m));
+}
+
+void EmitterX64::store(Width width, Mem m, Gp src) { impl_->a.emit(Id::kIdMov, mem(width, m), gp(width, src)); }
+
+void EmitterX64::store_imm(Width width, Mem m, int32_t value) {
+    impl_->a.emit(Id::kIdMov, mem(width, m), asmjit::Imm(value));
+}
+
+void EmitterX64::zero_extend(Width from, Gp dst, Gp src) {
+    switch (from) {
+        case Width::W8:
+        case Width::W16: impl_->a.emit(Id::kIdMovzx, gp(Width::W32, dst), gp(from, src)); return;
+        case Width::W32:
+        case Width::W64: impl_->a.emit(Id::kIdMov, gp(from, dst), gp(from, src)); return;
+    }
+}
+
+void EmitterX64::sign_extend(Width from, Width to, Gp dst, Gp src) {
+    if (from == to)
+        impl_->a.emit(Id::kIdMov, gp(to, dst), gp(from, src));
+    else if (from == Width::W32)
+        impl_->a.emit(Id::kIdMovsxd, gp(to, dst), gp(from, src));
+    else
+        impl_->a.emit(Id::kIdMovsx, gp(to, dst), gp(from, src));
+}
+
+void EmitterX64::lea(Width width, Gp dst, Mem m) { impl_->a.emit(Id::kIdLea, gp(width, dst), mem(Width::W64, m)); }
+
+void EmitterX64::lea_label(Gp dst, Label label) { impl_->a.emit(Id::kIdLea, gpq(dst), x86::ptr(asmjit::Label(label))); }
+
+void EmitterX64::xchg(Width width, Gp a, Gp b) { impl_->a.emit(Id::kIdXchg, gp(width, a), gp(width, b)); }
+void EmitterX64::push(Gp reg) { impl_->a.emit(Id::kIdPush, gpq(reg)); }
+void EmitterX64::pop(Gp reg) { impl_->a.emit(Id::kIdPop, gpq(reg)); }
+
+void EmitterX64::cmov(Cond cond, Width width, Gp dst, Gp src) {
+    impl_->a.emit(cmovcc(cond), gp(width, dst), gp(width, src));
+}
+void EmitterX64::setcc(Cond cond, Gp dst) { impl_->a.emit(setcc_id(cond), gp(Width::W8, dst)); }
+
+void EmitterX64::alu(Alu op, Width width, Gp dst, Gp src) { impl_->a.emit(id_of(op), gp(width, dst), gp(width, src)); }
+void EmitterX64::alu_imm(Alu op, Width width, Gp dst, int32_t imm) {
+    impl_->a.emit(id_of(op), gp(width, dst), asmjit::Imm(imm));
+}
+void EmitterX64::alu_load(Alu op, Width width, Gp dst, Mem src) {
+    if (op == Alu::Test)
+        impl_->a.emit(Id::kIdTest, mem(width, src), gp(width, dst));
+    else
+        impl_->a.emit(id_of(op), gp(width, dst), mem(width, src));
+}
+void EmitterX64::alu_store(Alu op, Width width, Mem dst, Gp src) {
+    impl_->a.emit(id_of(op), mem(width, dst), gp(width, src));
+}
+void EmitterX64::alu_store_imm(Alu op, Width width, Mem dst, int32_t imm) {
+    impl_->a.emit(id_of(op), mem(width, dst), asmjit::Imm(imm));
+}
+void EmitterX64::imul3(Width width, Gp dst, Gp src, int32_t imm) {
+    impl_->a.emit(Id::kIdImul, gp(width, dst), gp(width, src), asmjit::Imm(imm));
+}
+void EmitterX64::shift_imm(Shift op, Width width, Gp dst, uint8_t count) {
+    impl_->a.emit(id_of(op), gp(width, dst), asmjit::Imm(count));
+}
+void EmitterX64::shift_cl(Shift op, Width width, Gp dst) { impl_->a.emit(id_of(op), gp(width, dst), x86::cl); }
+
+void EmitterX64::shiftx(Shift op, Width width, Gp dst, Gp src, Gp count) {
+    const Id id = op == Shift::Shl ? Id::kIdShlx : op == Shift::Shr ? Id::kIdShrx : Id::kIdSarx;
+    impl_->a.emit(id, gp(width, dst), gp(width, src), gp(width, count));
+}
+void EmitterX64::rorx(Width width, Gp dst, Gp src, uint8_t count) {
+    impl_->a.emit(Id::kIdRorx, gp(width, dst), gp(width, src), asmjit::Imm(count));
+}
+void EmitterX64::mulx(Width width, Gp high, Gp low, Gp src) {
+    impl_->a.emit(Id::kIdMulx, gp(width, high), gp(width, low), gp(width, src));
+}
+void EmitterX64::wide(Wide op, Width width, Gp src) {
+    const Id id = op == Wide::Mul ? Id::kIdMul : op == Wide::Div ? Id::kIdDiv : Id::kIdIdiv;
+    impl_->a.emit(id, gp(width, src));
+}
+void EmitterX64::cdq_cqo(Width width) { impl_->a.emit(width == Width::W64 ? Id::kIdCqo : Id::kIdCdq); }
+void EmitterX64::neg(Width width, Gp dst) { impl_->a.emit(Id::kIdNeg, gp(width, dst)); }
+void EmitterX64::bswap(Width width, Gp dst) { impl_->a.emit(Id::kIdBswap, gp(width, dst)); }
+void EmitterX64::bt(Width width, Gp value, Gp bit) { impl_->a.emit(Id::kIdBt, gp(width, value), gp(width, bit)); }
+void EmitterX64::bt_imm(Width width, Gp value, uint8_t bit) {
+    impl_->a.emit(Id::kIdBt, gp(width, value), asmjit::Imm(bit));
+}
+
+void EmitterX64::lock_alu(Alu op, Width width, Mem m, Gp src) {
+    impl_->a.lock().emit(id_of(op), mem(width, m), gp(width, src));
+}
+void EmitterX64::lock_xadd(Width width, Mem m, Gp reg) {
+    impl_->a.lock().emit(Id::kIdXadd, mem(width, m), gp(width, reg));
+}
+void EmitterX64::xchg_mem(Width width, Mem m, Gp reg) { impl_->a.emit(Id::kIdXchg, mem(width, m), gp(width, reg)); }
+void EmitterX64::lock_cmpxchg(Width width, Mem m, Gp src) {
+    impl_->a.lock().emit(Id::kIdCmpxchg, mem(width, m), gp(width, src));
+}
+
+void EmitterX64::jump(Label label) { impl_->a.emit(Id::kIdJmp, asmjit::Label(label)); }
+void EmitterX64::jump_if(Cond cond, Label label) { impl_->a.emit(jcc(cond), asmjit::Label(label)); }
+void EmitterX64::jump_reg(Gp reg) { impl_->a.emit(Id::kIdJmp, gpq(reg)); }
+void EmitterX64::call(Label label) { impl_->a.emit(Id::kIdCall, asmjit::Label(label)); }
+void EmitterX64::call_reg(Gp reg) { impl_->a.emit(Id::kIdCall, gpq(reg)); }
+void EmitterX64::call_address(const void* target) {
+    impl_->a.emit(Id::kIdCall, asmjit::Imm(reinterpret_cast<uint64_t>(target)));
+}
+void EmitterX64::ret() { impl_->a.emit(Id::kIdRet); }
+
+void EmitterX64::embed_distance(Label target, Label base) {
+    impl_->a.embedLabelDelta(asmjit::Label(target), asmjit::Label(base), 4);
+}
+void EmitterX64::embed_zero32() { impl_->a.embedUInt32(0); }
+void EmitterX64::embed_word(uint64_t word) { impl_->a.embedUInt64(word); }
+
+Result<size_t> EmitterX64::finish() {
+    if (impl_->errors.first == asmjit::kErrorOk) impl_->code.flatten();
+    if (impl_->errors.first == asmjit::kErrorOk) impl_->code.resolveUnresolvedLinks();
+    if (impl_->errors.first != asmjit::kErrorOk) {
+        const bool memory = impl_->errors.first == asmjit::kErrorOutOfMemory;
+        return Error{memory ? Errc::NoMemory : Errc::Unsupported, fmt::format("assembler: {}", impl_->errors.text)};
+    }
+    return impl_->code.codeSize();
+}
+
+Result<size_t> EmitterX64::copy_to(void* out, uint64_t address) {
+    const size_t bound = impl_->code.codeSize();
+    impl_->code.relocateToBase(address);
+    const size_t bytes = impl_->code.codeSize();
+    if (impl_->errors.first == asmjit::kErrorOk) impl_->code.copyFlattenedData(out, bound);
+    if (impl_->errors.first != asmjit::kErrorOk)
+        return Error{Errc::Unsupported, fmt::format("relocating code: {}", impl_->errors.text)};
+    return bytes;
+}
+
+}  // namespace skep::engine::jit

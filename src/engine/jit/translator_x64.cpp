@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/jit/translator_x64.hpp"
+
+#include <fmt/format.h>
+
+namespace skep::engine::jit {
+
+namespace {
+
+/// Jump targets of loops start here in their cache line.
+constexpr uint32_t loop_alignment = 16;
+constexpr uint32_t function_alignment = 16;
+
+}  // namespace
+
+Translator::Translator(const ExecutableProgram& program, const LinkTable& link, const JitOptions& options,
+                       const Analysis& analysis, EmitterX64& emitter)
+    : program_(program),
+      link_(link),
+      options_(options),
+      analysis_(analysis),
+      e_(emitter),
+      abi_(abi_of(options.convention)),
+      features_(options.processor_extensions ? Features::host() : Features{}),
+      labels_(analysis.nodes.size(), no_label) {}
+
+Result<void> Translator::run() {
+    bool helper_calls = false, local_calls = false;
+    for (const Function& function : analysis_.functions) {
+        helper_calls |= function.helper_calls || function.packet_loads;
+        local_calls |= function.local_calls;
+    }
+    // What only a program that nobody verified can do: nest too deep, call what is no function.
+    can_fault_ = !program_.verified() && (local_calls || analysis_.has_function_refs);
+    wrapped_ = analysis_.has_function_refs || analysis_.calls_main || can_fault_;
+    needs_run_ = helper_calls || wrapped_;
+    for (size_t i = 0; i < analysis_.functions.size(); ++i) function_labels_.push_back(e_.new_label());
+    if (analysis_.has_function_refs) table_ = e_.new_label();
+    if (wrapped_) {
+        call_back_ = e_.new_label();
+        emit_entry_wrapper();
+        emit_call_back();
+    } else {
+        entry_ = function_labels_[0];
+    }
+    for (size_t i = 0; i < analysis_.functions.size(); ++i) {
+        if (e_.offset() != 0) e_.align(function_alignment);
+        e_.bind(function_labels_[i]);
+        SKEP_TRY(translate_function(analysis_.functions[i]));
+    }
+    emit_function_table();
+    emit_helper_table();
+    return {};
+}
+
+Result<void> Translator::translate_function(const Function& function) {
+    function_ = &function;
+    frame_ = make_frame(function, !wrapped_ && function.start == 0);
+    abort_ = e_.new_label();
+    abort_used_ = false;
+    next_ = function.start;
+    held_.mask = 0;
+    reset_values();
+    prologue(frame_, function);
+    bool reached = true;
+    for (uint32_t at = function.start; at < function.end; ++at) {
+        const Node& node = analysis_.nodes[at];
+        if (node.slots == 0 || at < next_) continue;
+        if (analysis_.flags[at] & slot_leader) {
+            if (reached) {
+                flush_stores();
+                needed_ = analysis_.live_in[at];
+                arrive(at);
+            }
+            reset_values();
+            held_.mask = 0;
+            if (analysis_.flags[at] & slot_loop_head) e_.align(loop_alignment);
+            e_.bind(label_of(at));
+            reached = true;
+        } else if (!reached) {
+            continue;  // nobody gets here
+        }
+        if (const Fact* known = fact(at); known != nullptr && !known->reachable) {
+            reached = false;
+            continue;
+        }
+        const uint32_t after = at + node.slots;
+        live_after_ = analysis_.live_in[after];
+        needed_ = live_after_ | analysis_.live_in[at];
+        if (node.operation >= isa::Operation::JumpEq && node.operation <= isa::Operation::MayGoto)
+            needed_ |= analysis_.live_in[node.target];
+        next_ = after;
+        SKEP_TRY(translate(at));
+        if (node.operation == isa::Operation::Jump || node.operation == isa::Operation::Exit || skip_unreachable_)
+            reached = false;
+        if (const Fact* known = fact(at); known != nullptr && known->branch_always) reached = false;
+        skip_unreachable_ = false;
+    }
+    emit_cold();
+    return {};
+}
+
+Result<void> Translator::translate(uint32_t at) {
+    using enum isa::Operation;
+    const Node& node = analysis_.nodes[at];
+    switch (node.operation) {
+        case Add:
+        case Sub:
+        case Mul:
+        case Div:
+        case Sdiv:
+        case Or:
+        case And:
+        case Lsh:
+        case Rsh:
+        case Neg:
+        case Mod:
+        case Smod:
+        case Xor:
+        case Mov:
+        case Movsx8:
+        case Movsx16:
+        case Movsx32:
+        case Arsh:
+        case Le16:
+        case Le32:
+        case Le64:
+        case Be16:
+        case Be32:
+        case Be64:
+        case Bswap16:
+        case Bswap32:
+        case Bswap64:
+        case AddrSpaceCast: alu(at, node); return {};
+        case Jump: jump(node.target, at); return {};
+        case JumpEq:
+        case JumpGt:
+        case JumpGe:
+        case JumpSet:
+        case JumpNe:
+        case JumpSgt:
+        case JumpSge:
+        case JumpLt:
+        case JumpLe:
+        case JumpSlt:
+        case JumpSle: conditional(at, node); return {};
+        case MayGoto: may_goto(at, node); return {};
+        case Call: return helper_call(at, node);
+        case CallLocal: local_call(at, node); return {};
+        case CallKfunc:
+            return Error{Errc::Unsupported, Where{.insn = at}, "calls by BTF id (kernel functions) are not supported"};
+        case CallX: return call_by_number(at, node);
+        case Exit: exit_program(); return {};
+        case LdImm64:
+        case LdMapFd:
+        case LdMapValue:
+        case LdBtfId:
+        case LdFunc:
+        case LdMapIdx:
+        case LdMapIdxValue: return wide_load(at, node);
+        case Load:
+        case LoadSigned:
+        case LoadAcquire: load(at, node); return {};  // loads acquire and stores release on x86
+        case Store:
+        case StoreRelease: store(at, node); return {};
+        case LoadPacket: return packet_load(at, node);
+        case AtomicAdd:
+        case AtomicOr:
+        case AtomicAnd:
+        case AtomicXor:
+        case AtomicFetchAdd:
+        case AtomicFetchOr:
+        case AtomicFetchAnd:
+        case AtomicFetchXor:
+        case AtomicXchg:
+        case AtomicCmpxchg: atomic(node); return {};
+    }
+    return Error{Errc::UnknownOpcode, Where{.insn = at}, "an instruction without a translation"};
+}
+
+Result<void> Translator::wide_load(uint32_t at, const Node& node) {
+    using enum isa::Operation;
+    const auto imm = static_cast<uint32_t>(node.imm);
+    if (node.operation == LdImm64) {
+        set_const(node.dst, imm | static_cast<uint64_t>(static_cast<uint32_t>(node.next_imm)) << 32);
+    } else if (node.operation == LdFunc) {
+        set_const(node.dst, node.target);
+    } else if (node.operation == LdMapFd || node.operation == LdMapIdx) {
+        if (imm >= link_.maps.size())
+            return Error{Errc::BadInstruction, Where{.insn = at}, fmt::format("map {} is not linked", imm)};
+        set_const(node.dst, reinterpret_cast<uint64_t>(link_.maps[imm]),
+                  imm < no_map ? static_cast<uint16_t>(imm) : no_map);
+    } else if (node.operation == LdMapValue || node.operation == LdMapIdxValue) {
+        if (imm >= link_.map_values.size())
+            return Error{Errc::BadInstruction, Where{.insn = at}, fmt::format("map {} is not linked", imm)};
+        if (link_.map_values[imm] == nullptr)
+            return Error{Errc::Unavailable, Where{.insn = at},
+                         fmt::format("the values of map {} cannot be reached directly", imm)};
+        set_const(node.dst, reinterpret_cast<uint64_t>(link_.map_values[imm]) + static_cast<uint32_t>(node.next_imm));
+    } else {
+        return Error{Errc::Unsupported, Where{.insn = at},
+                     "kernel variables (wide loads of a BTF id) are not supported"};
+    }
+    return {};
+}
+
+}  // namespace skep::engine::jit
