@@ -11,5 +11,7 @@ namespace skep::maps {
 constexpr uint32_t kmalloc_max_bytes = 1u << 22;
 /// PAGE_SIZE, which ring buffers and perf buffers are counted in.
 constexpr uint32_t kernel_page_bytes = 4096;
+/// No map may need more: a size nobody has, refused before the allocator is asked.
+constexpr uint64_t largest_map_bytes = uint64_t{1} << 39;
 
 }  // namespace skep::maps

@@ -28,7 +28,7 @@ Status create(const MapDef& def, const MapEnv& env, const Map* inner, Map** out)
         case MapType::PercpuHash: return make_percpu_hash(def, env, inner, out);
         case MapType::LruHash: return make_lru_hash(def, env, inner, out);
         case MapType::LruPercpuHash: return make_lru_percpu_hash(def, env, inner, out);
-        case MapType::LpmTrie: return Errc::NotSupported;
+        case MapType::LpmTrie: return make_lpm_trie(def, env, inner, out);
         case MapType::ProgArray: return make_prog_array(def, env, inner, out);
         case MapType::ArrayOfMaps: return make_array_of_maps(def, env, inner, out);
         case MapType::HashOfMaps: return Errc::NotSupported;

@@ -26,7 +26,7 @@ class QueueStack final : public Map {
         if (def.value_size > kmalloc_max_bytes) return Status(Errc::TooBig, def.value_size, kmalloc_max_bytes);
 
         const uint64_t bytes = uint64_t{def.max_entries} * def.value_size;  // below 2^32 * 2^22
-        if (bytes > SIZE_MAX / 4) return Status(Errc::NoMemory, bytes);
+        if (bytes > largest_map_bytes || bytes > SIZE_MAX / 4) return Status(Errc::NoMemory, bytes);
         auto* map = new_map<QueueStack>(def, env);
         if (map == nullptr) return Errc::NoMemory;
         map->values_ = static_cast<uint8_t*>(skep_os_alloc(static_cast<size_t>(bytes), 16));
