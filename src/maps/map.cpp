@@ -31,7 +31,7 @@ Status create(const MapDef& def, const MapEnv& env, const Map* inner, Map** out)
         case MapType::LpmTrie: return make_lpm_trie(def, env, inner, out);
         case MapType::ProgArray: return make_prog_array(def, env, inner, out);
         case MapType::ArrayOfMaps: return make_array_of_maps(def, env, inner, out);
-        case MapType::HashOfMaps: return Errc::NotSupported;
+        case MapType::HashOfMaps: return make_hash_of_maps(def, env, inner, out);
         case MapType::Ringbuf: return make_ringbuf(def, env, inner, out);
         case MapType::PerfEventArray: return make_perf_event_array(def, env, inner, out);
         case MapType::Queue: return make_queue(def, env, inner, out);

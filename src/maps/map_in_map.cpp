@@ -25,6 +25,7 @@ bool inner_matches(const MapDef& model, const MapDef& def) {
 
 Status write_inner(Map& outer, const void* key, Map* inner, uint64_t flags, uint32_t lane) {
     if (outer.def().type == MapType::ArrayOfMaps) return write_inner_array(outer, key, inner, flags, lane);
+    if (outer.def().type == MapType::HashOfMaps) return write_inner_hash(outer, key, inner, flags, lane);
     return Errc::NotSupported;
 }
 

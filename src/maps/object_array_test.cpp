@@ -225,18 +225,20 @@ TEST(ArrayOfMaps, InnerMapsOutliveTheirReplacementWhileALaneIsHeld) {
     auto model = make_map(lanes, inner_def);
     auto outer = make_map(lanes, with(MapType::ArrayOfMaps, 4, 4, 1), model.get());
     std::atomic<bool> stop = false;
+    std::atomic<uint32_t> looked = 0;
     std::thread program([&] {
         const uint32_t index = 0;
         while (!stop) {
             LaneGuard guard(*lanes);
             auto* inner = static_cast<Map*>(outer->lookup(&index, guard.lane()));
             if (inner == nullptr) continue;
+            ++looked;
             auto* value = static_cast<const uint64_t*>(inner->lookup(&index, guard.lane()));
             ASSERT_NE(value, nullptr);
             ASSERT_EQ(__atomic_load_n(value, __ATOMIC_RELAXED), 42u) << "freed under the program's feet";
         }
     });
-    for (int i = 0; i < 2000; ++i) {
+    for (int i = 0; i < 2000 || looked < 2000; ++i) {
         LaneGuard guard(*lanes);
         const uint32_t index = 0;
         const uint64_t value = 42;
