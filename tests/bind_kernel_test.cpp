@@ -131,6 +131,22 @@ TEST(BindAndKernel, AgreeOnEveryContextAccess) {
     EXPECT_GT(accepted, 300);
 }
 
+TEST(BindAndKernel, AgreeThatAMovedContextIsNotAccessed) {
+    if (const auto why = reason_to_skip()) GTEST_SKIP() << *why;
+    for (int32_t distance : {0, 4, -4}) {
+        const isa::Code code = code_of({
+            insn(Op::Mov64X, 2, 1, 0, 0),
+            insn(Op::Add64K, 2, 0, 0, distance),
+            insn(Op::LdxW, 0, 2, 8, 0),
+            insn(Op::Exit, 0, 0, 0, 0),
+        });
+        const Answer kernel = ask_kernel(ProgramType::SchedCls, code, "GPL");
+        std::string why;
+        EXPECT_EQ(bind_accepts(ProgramType::SchedCls, code, "GPL", &why), kernel.accepted) << kernel.log << why;
+        EXPECT_EQ(kernel.accepted, distance == 0) << kernel.log;
+    }
+}
+
 TEST(BindAndKernel, AgreeOnWhoMayCallEachHelper) {
     if (const auto why = reason_to_skip()) GTEST_SKIP() << *why;
     for (ProgramType type : types) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #if __has_include(<linux/bpf.h>)
 #include <linux/bpf.h>
 #define SKEP_TEST_HAS_LINUX_BPF_H 1
@@ -33,6 +35,19 @@ TEST(Context, AHoleSaysWhyAndAFieldHasAHost) {
         EXPECT_EQ(row.writers & ~row.readers, 0) << row.name << ": writable but not readable";
         if (row.kind != FieldKind::Scalar) {
             EXPECT_EQ(row.host_bytes, sizeof(void*)) << row.name;
+        }
+    }
+}
+
+TEST(Context, NoHostFieldReachesIntoAnother) {
+    for (const FieldRow& a : context_fields()) {
+        for (const FieldRow& b : context_fields()) {
+            if (&a == &b || a.context != b.context || a.hole != nullptr || b.hole != nullptr) continue;
+            if (a.kind != FieldKind::Scalar) continue;
+            // What a load of the program's width takes along behind a narrower field is its own zeros.
+            const int end = a.host_offset + std::max(a.host_bytes, a.linux_bytes);
+            EXPECT_TRUE(end <= b.host_offset || b.host_offset + b.host_bytes <= a.host_offset)
+                << a.name << ", " << b.name;
         }
     }
 }

@@ -28,7 +28,9 @@ struct HostXdp {
 };
 
 /// The context of tc and socket-filter programs (struct __sk_buff of Linux). Widths are those of the kernel's own
-/// sk_buff where these are narrower than the program's view, so that a store and a load back give the kernel's answer.
+/// sk_buff where these are narrower than the program's view, so that a store and a load back give the kernel's answer;
+/// behind each of them lie zeros up to the program's width, so that a load needs no second rule.
+/// Invariant: every *_zero is 0.
 struct HostSkb {
     HostPacket packet;
     uint32_t len;  ///< bytes from data to data_end; whoever moves an end keeps it
@@ -44,14 +46,15 @@ struct HostSkb {
     uint32_t gso_segs;
     uint32_t gso_size;
     uint32_t cb[5];  ///< free for programs
-    uint16_t queue_mapping;
-    uint16_t protocol;  ///< EtherType in network byte order, as a little-endian host reads it
-    uint16_t vlan_tci;
-    uint16_t vlan_proto;  ///< network byte order
-    uint16_t tc_index;
-    uint16_t tc_classid;
-    uint64_t tstamp;    ///< ns
-    uint64_t hwtstamp;  ///< ns
+    uint16_t queue_mapping, queue_mapping_zero;
+    uint16_t protocol, protocol_zero;  ///< EtherType in network byte order, as a little-endian host reads it
+    uint16_t vlan_tci, vlan_tci_zero;
+    uint16_t vlan_proto, vlan_proto_zero;  ///< network byte order
+    uint16_t tc_index, tc_index_zero;
+    uint16_t tc_classid, tc_classid_zero;
+    uint32_t reserved1;  ///< zero
+    uint64_t tstamp;     ///< ns
+    uint64_t hwtstamp;   ///< ns
     uint8_t tstamp_type;
     uint8_t reserved[7];  ///< zero
 };

@@ -256,6 +256,13 @@ Result<void> Binder::bind_access(InsnIndex at, const Insn& insn, ContextValue ba
     const char* type = platform::context_type_name(context_, bound_.personality);
     const std::string access = fmt::format("{} of {} byte{} at offset {} of {}", store ? "store" : "load", bytes,
                                            bytes == 1 ? "" : "s", offset, type);
+    if (base.offset != 0)
+        return fail_at(
+            at, Errc::Rejected,
+            fmt::format("the context pointer was moved by {} bytes before this {}", base.offset,
+                        store ? "store" : "load"),
+            "a context access takes its offset from the instruction alone (kernel: check_ptr_off_reg)",
+            "access the field through the context pointer itself; a barrier_var(ctx) keeps clang from moving it");
     const FieldRow* field = nullptr;
     if (offset >= 0 && offset < platform::context_bytes(context_, bound_.personality))
         field = platform::find_context_field(context_, bound_.personality, static_cast<uint32_t>(offset));
@@ -290,6 +297,8 @@ Result<void> Binder::bind_access(InsnIndex at, const Insn& insn, ContextValue ba
     out.part_offset = static_cast<uint8_t>(part);
     out.access_bytes = static_cast<uint8_t>(bytes);
     out.pointer = pointer;
+    // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these along.
+    if (!store && !pointer) out.host_bytes = std::max(out.host_bytes, field->bytes(bound_.personality));
     if (field->access == platform::FieldAccess::Bytes) {  // an array: the part is a field of its own
         out.host_offset = static_cast<uint16_t>(field->host_offset + part);
         out.host_bytes = static_cast<uint8_t>(bytes);

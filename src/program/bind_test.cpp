@@ -140,7 +140,7 @@ TEST(Bind, AMapTypeNobodyDefinesIsRefused) {
 }
 
 TEST(Bind, AContextLoadBecomesACanonicalField) {
-    const auto bound = bind_text("r2 = *(u32 *)(r1 + 4)\nr6 = r1\nr6 += 8\nr0 = *(u32 *)(r6 + 4)\nexit");
+    const auto bound = bind_text("r2 = *(u32 *)(r1 + 4)\nr6 = r1\nr6 += 8\nr6 += -8\nr0 = *(u32 *)(r6 + 12)\nexit");
     EXPECT_ACCEPTED(bound);
     const ContextAccess& end = bound->bindings[0].context;
     EXPECT_EQ(bound->bindings[0].kind, BindingKind::Context);
@@ -148,7 +148,7 @@ TEST(Bind, AContextLoadBecomesACanonicalField) {
     EXPECT_EQ(end.host_offset, offsetof(platform::HostXdp, packet.data_end));
     EXPECT_EQ(end.host_bytes, sizeof(void*));
     EXPECT_TRUE(end.pointer);
-    const ContextAccess& ifindex = bound->bindings[3].context;
+    const ContextAccess& ifindex = bound->bindings[4].context;
     EXPECT_EQ(ifindex.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
     EXPECT_EQ(ifindex.host_offset, offsetof(platform::HostXdp, ingress_ifindex));
     EXPECT_EQ(ifindex.access_bytes, 4);
@@ -163,6 +163,15 @@ TEST(Bind, ANarrowLoadNamesItsPart) {
     EXPECT_EQ(bound->bindings[0].context.access_bytes, 1);
     EXPECT_EQ(bound->bindings[1].context.field, static_cast<uint16_t>(FieldId::SkbLen));
     EXPECT_EQ(bound->bindings[1].context.part_offset, 2);
+}
+
+TEST(Bind, AFieldThatTheKernelKeepsNarrowerIsStoredSoAndLoadedWithZeros) {
+    const auto bound = bind_text("*(u32 *)(r1 + 44) = 7\nr0 = *(u32 *)(r1 + 44)\nr0 = *(u16 *)(r1 + 46)\nexit", "tc");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[0].context.host_bytes, 2);
+    EXPECT_EQ(bound->bindings[1].context.host_bytes, 4);
+    EXPECT_EQ(bound->bindings[2].context.host_bytes, 4);
+    EXPECT_EQ(bound->bindings[2].context.part_offset, 2);
 }
 
 TEST(Bind, TheControlBlockIsAnArrayOfBytes) {
@@ -243,9 +252,11 @@ TEST(Bind, TheContextIsFollowedThroughSpillsBranchesAndSums) {
     both:
         r0 = *(u32 *)(r3 + 12)
         exit)"));
-    const auto bound = bind_text("r2 = 12\nr2 += r1\nr0 = *(u32 *)(r2 + 0)\nexit");
+    const auto bound = bind_text("r2 = 0\nr2 += r1\nr0 = *(u32 *)(r2 + 12)\nexit");
     EXPECT_ACCEPTED(bound);
     EXPECT_EQ(bound->bindings[2].context.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
+    EXPECT_REFUSED(bind_text("r2 = 12\nr2 += r1\nr0 = *(u32 *)(r2 + 0)\nexit"), Rejected,
+                   "the context pointer was moved by 12 bytes");
 }
 
 TEST(Bind, AnAccessWhoseBaseMayBeTheContextIsUndecided) {

@@ -19,7 +19,7 @@ struct ContextAccess {
     uint16_t host_offset = 0;  ///< bytes into the host context
     uint8_t host_bytes = 0;    ///< width of the host field: 1, 2, 4 or 8
     uint8_t part_offset = 0;   ///< first byte of the field that a narrow load reads (little-endian count)
-    uint8_t access_bytes = 0;  ///< bytes the program loads or stores: result is zero-extended to 64 bits
+    uint8_t access_bytes = 0;  ///< bytes the program loads or stores: a load zero-extends them (ldsx: sign-extends)
     bool pointer = false;      ///< a packet pointer: loaded whole (host_bytes) whatever access_bytes is
     bool byte_swap = false;    ///< the host field is in the other byte order
 
