@@ -43,11 +43,12 @@ function(skep_bpf_object)
         endif()
         set(command "${SKEP_BPF_CLANG}" -target bpf -mcpu=${B_MCPU} -g ${SKEP_BPF_INCLUDES} -fno-color-diagnostics)
     endif()
-    # Paths in debug information are relative, so that the object does not depend on where the tree lies.
+    # Paths in debug information are relative, so that the object does not depend on where the tree lies. clang opens
+    # the source by that path for the text of its lines, hence the working directory.
     add_custom_command(OUTPUT "${B_OUTPUT}"
         COMMAND ${command} -O2 -Wall "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=" ${B_FLAGS}
                 -MMD -MT "${B_OUTPUT}" -MF "${B_OUTPUT}.d" -c "${source}" -o "${B_OUTPUT}"
-        DEPENDS "${source}" DEPFILE "${B_OUTPUT}.d" VERBATIM
+        WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" DEPENDS "${source}" DEPFILE "${B_OUTPUT}.d" VERBATIM
         COMMENT "Compiling eBPF object ${B_TARGET}")
     add_custom_target(${B_TARGET} ALL DEPENDS "${B_OUTPUT}")
     set_target_properties(${B_TARGET} PROPERTIES SKEP_OBJECT "${B_OUTPUT}")
