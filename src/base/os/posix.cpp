@@ -25,6 +25,10 @@ using namespace skep;
 uint64_t fail_countdown = 0;
 uint32_t membarrier_state = 0;
 
+/// More than any host has to give for one object. Asking calloc is no substitute: under overcommit it says yes to what
+/// cannot be, and under a sanitizer it ends the process instead of saying no.
+constexpr size_t largest_allocation = sizeof(size_t) > 4 ? size_t{1} << (sizeof(size_t) > 4 ? 38 : 0) : SIZE_MAX / 2;
+
 bool allocation_fails() {
     uint64_t left = atomic::load(&fail_countdown);
     while (left != 0) {
@@ -70,7 +74,7 @@ void* skep_os_alloc(size_t bytes, size_t align) {
     if (allocation_fails()) return nullptr;
     if (align < 16) align = 16;
     // calloc gives huge blocks as untouched zero pages; the word before the block remembers where its own began.
-    if ((align & (align - 1)) != 0 || bytes > SIZE_MAX / 2 || align > SIZE_MAX / 4) return nullptr;
+    if ((align & (align - 1)) != 0 || bytes > largest_allocation || align > largest_allocation) return nullptr;
     void* raw = calloc(1, bytes + align + sizeof(void*));
     if (raw == nullptr) return nullptr;
     const uintptr_t at = (reinterpret_cast<uintptr_t>(raw) + sizeof(void*) + align - 1) & ~(uintptr_t{align} - 1);
