@@ -10,9 +10,9 @@ class Hash final : public HashMap {
     Hash(const MapDef& def, const MapEnv& env) : HashMap(def, env, false) {}
 
     void* lookup(const void* key, uint32_t) override {
-        const uint32_t element = table_.find(key);
-        if (element == HashTable::none) return nullptr;
-        return table_.value(element);
+        const HashTable::Found found = table_.find(key);
+        if (found.memory == nullptr) return nullptr;
+        return table_.value(found);
     }
 
     void destroy() override {

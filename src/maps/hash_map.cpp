@@ -90,9 +90,9 @@ void HashMap::overwrite(const void* key, uint64_t hash, const HashTable::Positio
         store_value(element, value, lane, all_lanes, false);
     } else {
         element = table_.spare(lane);
-        table_.fill(element, key, hash);
+        table_.open(element);
         store_value(element, value, lane, all_lanes, true);
-        table_.publish(element);
+        table_.close(element, key, hash);
         table_.replace(position, element);
         table_.spare(lane) = position.element;
     }
@@ -117,7 +117,7 @@ Status HashMap::put(const void* key, const void* value, uint64_t flags, uint32_t
         // evicted for an update that will not need it.
         uint32_t element = HashTable::none;
         if (lru_) {
-            const bool present = table_.find(key) != HashTable::none;
+            const bool present = table_.find(key).memory != nullptr;
             if (present && flags == update_noexist) return Errc::Exists;
             if (!present && flags == update_exist) return Errc::NotFound;
             if (!present) {
@@ -141,9 +141,9 @@ Status HashMap::put(const void* key, const void* value, uint64_t flags, uint32_t
                 if (!again) result = table_.allocate(lane, &element);
             }
             if (element != HashTable::none) {
-                table_.fill(element, key, hash);
+                table_.open(element);
                 store_value(element, value, lane, all_lanes, true);
-                table_.publish(element);
+                table_.close(element, key, hash);
                 table_.insert(hash, element);
                 element = HashTable::none;
             }
@@ -174,7 +174,7 @@ Status HashMap::next_key(const void* key, void* next, uint32_t) {
 Status HashMap::read(const void* key, void* user_value, uint32_t) {
     if (!user_may_read()) return Errc::NotPermitted;
     for (;;) {
-        const uint32_t element = table_.find(key);
+        const uint32_t element = table_.find(key).element;
         if (element == HashTable::none) return Errc::NotFound;
         uint32_t version = 0;
         if (!table_.holds(element, key, &version)) continue;

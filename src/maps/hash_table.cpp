@@ -19,13 +19,6 @@ constexpr uint32_t spins_before_yield = 64;
 constexpr uint64_t multiplier_a = 0x9e3779b97f4a7c15u;
 constexpr uint64_t multiplier_b = 0xd6e8feb86659fd93u;
 
-/// Both halves of the 128-bit product, folded: every input bit reaches every output bit.
-inline uint64_t fold(uint64_t a, uint64_t b) {
-    __extension__ using Wide = unsigned __int128;
-    const Wide product = static_cast<Wide>(a) * b;
-    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
-
 inline uint32_t lowest_bit(uint32_t bits) { return static_cast<uint32_t>(__builtin_ctz(bits)); }
 
 inline void* allocate_array(uint64_t count, uint64_t size, size_t align) {
@@ -88,17 +81,6 @@ void HashTable::destroy() {
 
 // ---- keys
 
-/// A key of at most 8 bytes as a number. Requires: key_size <= 8.
-inline uint64_t HashTable::word_of(const void* key) const {
-    if (shape_.key_size == 8) return atomic::detail::load_private<uint64_t>(static_cast<const uint8_t*>(key));
-    if (shape_.key_size == 4) return atomic::detail::load_private<uint32_t>(static_cast<const uint8_t*>(key));
-    uint64_t word = 0;
-    memcpy(&word, key, shape_.key_size);
-    return word;
-}
-
-inline uint64_t HashTable::hash_word(uint64_t word) const { return fold(word ^ shape_.seed, multiplier_a); }
-
 uint64_t HashTable::hash(const void* key) const {
     if (shape_.key_size <= 8) return hash_word(word_of(key));
     auto* bytes = static_cast<const uint8_t*>(key);
@@ -116,49 +98,13 @@ uint64_t HashTable::hash(const void* key) const {
 
 // ---- reading
 
-/// A slot whose tag fits seemed to hold another key, or nothing. Either that was true at one moment, or the element was
-/// recycled between our looks: only an unchanged slot with an unchanged element is an answer.
-template <typename Same>
-uint32_t HashTable::settle(const Chunk& group, uint32_t slot, Same same) const {
-    for (;;) {
-        const uint32_t element = atomic::load_acquire(&group.elements[slot]);
-        const uint32_t version = atomic::load_acquire(&header(element)->version);
-        const bool found = same(key_of(element)) && (version & 1) != 0;
-        atomic::acquire_fence();
-        // The slot first: if it was given this element anew, the version is newer, too.
-        if (atomic::load_acquire(&group.elements[slot]) != element) continue;
-        if (atomic::load(&header(element)->version) != version) continue;
-        return found ? element : none;
-    }
-}
-
-template <typename Same>
-inline uint32_t HashTable::search(uint64_t hash, Same same) const {
-    uint64_t place = hash;
-    const uint8_t tag = tag_of(hash);
-    for (uint64_t probes = 0; probes <= chunk_mask_; ++probes) {
-        const Chunk& group = chunk(place);
-        for (uint32_t matches = match_tags(group.tags, tag); matches != 0; matches &= matches - 1) {
-            const uint32_t slot = lowest_bit(matches);
-            const uint32_t element = atomic::load_acquire(&group.elements[slot]);
-            const uint32_t version = atomic::load_acquire(&header(element)->version);
-            if (same(key_of(element)) && (version & 1) != 0 && still(element, version)) [[likely]]
-                return element;  // in the table with this key: which slot it is in does not matter
-            const uint32_t settled = settle(group, slot, same);
-            if (settled != none) return settled;
-        }
-        if (atomic::load(&group.overflow) == 0) [[likely]]
-            return none;
-        place += step_of(hash);
-    }
-    return none;
-}
-
 namespace {
 
 struct SameWord {
     uint64_t word;
-    bool operator()(const uint8_t* key) const { return atomic::load(reinterpret_cast<const uint64_t*>(key)) == word; }
+    bool operator()(const uint8_t* key) const {
+        return atomic::load_acquire(reinterpret_cast<const uint64_t*>(key)) == word;
+    }
 };
 
 struct SameBytes {
@@ -169,12 +115,54 @@ struct SameBytes {
 
 }  // namespace
 
-uint32_t HashTable::find(const void* key) const {
-    if (shape_.key_size <= 8) {
-        const uint64_t word = word_of(key);
-        return search(hash_word(word), SameWord{word});
+/// A slot whose tag fits seemed to hold another key, or nothing. Either that was true at one moment, or the element was
+/// recycled between our looks: only an unchanged slot with an unchanged element is an answer.
+template <typename Same>
+HashTable::Found HashTable::settle(const Chunk& group, uint32_t slot, Same same) const {
+    for (;;) {
+        const uint32_t element = atomic::load_acquire(&group.elements[slot]);
+        uint8_t* memory = at(element, 0);
+        const uint32_t* its_version = &reinterpret_cast<Header*>(memory)->version;
+        const uint32_t version = atomic::load_acquire(its_version);
+        const bool found = same(memory + 8) && (version & 1) != 0;
+        atomic::acquire_fence();
+        // The slot first: if it was given this element anew, the version is newer, too.
+        if (atomic::load_acquire(&group.elements[slot]) != element) continue;
+        if (atomic::load(its_version) != version) continue;
+        return found ? Found{memory, element} : Found{};
     }
-    return search(hash(key), SameBytes{key, shape_.key_size});
+}
+
+__attribute__((noinline)) HashTable::Found HashTable::settle_word(const Chunk& group, uint32_t slot,
+                                                                  uint64_t word) const {
+    return settle(group, slot, SameWord{word});
+}
+
+/// A longer key may be seen half recycled, even when it seems to fit: the version says.
+__attribute__((noinline)) HashTable::Found HashTable::find_long(const void* key) const {
+    const uint64_t key_hash = hash(key);
+    const SameBytes same{key, shape_.key_size};
+    uint64_t place = key_hash;
+    for (uint64_t left = chunk_mask_ + 1; left != 0; --left) {
+        const Chunk& group = chunk(place);
+        for (uint32_t matches = match_tags(group.tags, tag_of(key_hash)); matches != 0; matches &= matches - 1) {
+            const uint32_t slot = lowest_bit(matches);
+            const uint32_t element = atomic::load_acquire(&group.elements[slot]);
+            uint8_t* memory = at(element, 0);
+            const uint32_t* its_version = &reinterpret_cast<Header*>(memory)->version;
+            const uint32_t version = atomic::load_acquire(its_version);
+            if (same(memory + 8) && (version & 1) != 0) [[likely]] {
+                atomic::acquire_fence();
+                // In the table with this key: which slot it is in does not matter.
+                if (atomic::load(its_version) == version) return {memory, element};
+            }
+            const Found settled = settle(group, slot, same);
+            if (settled.memory != nullptr) return settled;
+        }
+        if (atomic::load(&group.overflow) == 0) break;
+        place += step_of(key_hash);
+    }
+    return {};
 }
 
 bool HashTable::holds(uint32_t element, const void* key, uint32_t* version) const {
@@ -274,24 +262,24 @@ void HashTable::remove(uint64_t hash, const Position& position) {
     atomic::store_release(&old->version, atomic::load(&old->version) + 1);
 }
 
-void HashTable::fill(uint32_t element, const void* key, uint64_t hash) {
-    atomic::release_fence();  // whoever sees the new bytes sees the version that says "not in the table"
-    uint8_t* to = at(element, 8);
-    const uint64_t whole = shape_.key_size & ~7u;
-    if (whole != key_bytes_) {  // the last word's unused bytes are zero, so a short key is one number
-        uint64_t last = 0;
-        memcpy(&last, static_cast<const uint8_t*>(key) + whole, shape_.key_size - whole);
-        atomic::store(reinterpret_cast<uint64_t*>(to + whole), last);
-    }
-    atomic::copy_to_shared(to, key, whole);
-    atomic::store(&header(element)->used, uint8_t{0});
-    atomic::store(&header(element)->tag, tag_of(hash));
+void HashTable::close(uint32_t element, const void* key, uint64_t hash) {
+    Header* head = header(element);
+    atomic::store(&head->used, uint8_t{0});
+    atomic::store(&head->tag, tag_of(hash));
     atomic::store(&links_[element], static_cast<uint32_t>(hash));
-}
-
-void HashTable::publish(uint32_t element) {
-    uint32_t* version = &header(element)->version;
-    atomic::store_release(version, atomic::load(version) + 1);
+    uint8_t* to = at(element, 8);
+    if (shape_.key_size <= 8) {
+        atomic::store_release(reinterpret_cast<uint64_t*>(to), word_of(key));
+    } else {
+        const uint32_t whole = shape_.key_size & ~7u;
+        if (whole != shape_.key_size) {
+            uint64_t last = 0;
+            memcpy(&last, static_cast<const uint8_t*>(key) + whole, shape_.key_size - whole);
+            atomic::store(reinterpret_cast<uint64_t*>(to + whole), last);
+        }
+        atomic::copy_to_shared(to, key, whole);
+    }
+    atomic::store_release(&head->version, atomic::load(&head->version) + 1);
 }
 
 // ---- elements

@@ -19,6 +19,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/atomic.hpp"
 #include "base/status.hpp"
@@ -53,9 +54,20 @@ class HashTable {
     Status create(const HashTableShape& shape);
     void destroy();
 
+    /// An element and where it stands; `memory` is null if there is none.
+    struct Found {
+        uint8_t* memory = nullptr;
+        uint32_t element = none;
+    };
+
     uint64_t hash(const void* key) const;
-    /// The element of a key, or none. Lock-free.
-    uint32_t find(const void* key) const;
+    /// The element of a key. Lock-free.
+    Found find(const void* key) const {
+        if (shape_.key_size > 8) return find_long(key);
+        return find_word(word_of(key));
+    }
+    uint8_t* value(const Found& found) const { return found.memory + 8 + key_bytes_; }
+    void mark(const Found& found) const { mark(reinterpret_cast<Header*>(found.memory)); }
     /// Whether `element` holds `key` now, with the version to check a copy by.
     bool holds(uint32_t element, const void* key, uint32_t* version) const;
     bool still(uint32_t element, uint32_t version) const {
@@ -67,18 +79,15 @@ class HashTable {
     uint8_t* lane_value(uint32_t element, uint32_t lane) const;
 
     /// The recently-used mark of an element.
-    void mark(uint32_t element) const {
-        uint8_t* used = &header(element)->used;
-        if (atomic::load(used) == 0) atomic::store(used, uint8_t{1});
-    }
+    void mark(uint32_t element) const { mark(header(element)); }
 
     void lock(uint64_t hash);
     void unlock(uint64_t hash);
     // Require the lock of `hash`.
     bool find_locked(const void* key, uint64_t hash, Position* out) const;
-    /// Puts an element that fill() prepared into the table. Requires: the key is absent.
+    /// Puts a closed element into the table. Requires: the key is absent.
     void insert(uint64_t hash, uint32_t element);
-    /// Swaps the element of a key for one that fill() prepared; the old one is the caller's.
+    /// Swaps the element of a key for a closed one; the old one is the caller's.
     void replace(const Position& position, uint32_t element);
     /// Takes a key out; its element is the caller's.
     void remove(uint64_t hash, const Position& position);
@@ -88,10 +97,10 @@ class HashTable {
     void recycle(uint32_t lane, uint32_t element);
     /// The lane's spare element. Requires: made with spares. Whoever takes it puts another one back.
     uint32_t& spare(uint32_t lane) { return lanes_[lane].spare; }
-    /// Writes the key. Requires: the element is the caller's, who writes the value next, then publish()es it. Only
-    /// under the key's lock, so that no two elements say the same key.
-    void fill(uint32_t element, const void* key, uint64_t hash);
-    void publish(uint32_t element);
+    // Filling an element of the caller's: open(), write the value, close(). Only under the key's lock, so that no two
+    // elements say the same key; and the key comes last, so that whoever sees it sees the value.
+    void open(uint32_t) const { atomic::release_fence(); }
+    void close(uint32_t element, const void* key, uint64_t hash);
 
     /// Takes the least recently used element (nearly: a clock with one mark) out of the table; none if there is nothing
     /// to take. Requires: the caller holds no lock.
@@ -137,15 +146,34 @@ class HashTable {
     static uint8_t tag_of(uint64_t hash) { return static_cast<uint8_t>(hash >> 56) | 0x80; }
     static uint64_t step_of(uint64_t hash) { return 2 * uint64_t{tag_of(hash)} + 1; }
 
-    uint64_t word_of(const void* key) const;
-    uint64_t hash_word(uint64_t word) const;
-    template <typename Same>
-    uint32_t search(uint64_t hash, Same same) const;
+    static void mark(Header* header) {
+        if (atomic::load(&header->used) == 0) atomic::store(&header->used, uint8_t{1});
+    }
+    /// A key of at most 8 bytes as a number.
+    uint64_t word_of(const void* key) const {
+        if (shape_.key_size == 8) return atomic::detail::load_private<uint64_t>(static_cast<const uint8_t*>(key));
+        if (shape_.key_size == 4) return atomic::detail::load_private<uint32_t>(static_cast<const uint8_t*>(key));
+        uint64_t word = 0;
+        memcpy(&word, key, shape_.key_size);
+        return word;
+    }
+    static uint64_t fold(uint64_t a, uint64_t b) {
+        __extension__ using Wide = unsigned __int128;
+        const Wide product = static_cast<Wide>(a) * b;
+        return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+    }
+    /// Both halves of the 128-bit product, folded: every bit of the key reaches every bit of the hash.
+    uint64_t hash_word(uint64_t word) const { return fold(word ^ shape_.seed, 0x9e3779b97f4a7c15u); }
+    static const uint64_t* word_at(const uint8_t* element) { return reinterpret_cast<const uint64_t*>(element + 8); }
+
+    Found find_word(uint64_t word) const;
+    Found find_long(const void* key) const;
     template <typename Same>
     bool search_locked(uint64_t hash, Same same, Position* out) const;
     bool locate(uint64_t hash, uint32_t element, Position* out) const;
     template <typename Same>
-    uint32_t settle(const Chunk& group, uint32_t slot, Same same) const;
+    Found settle(const Chunk& group, uint32_t slot, Same same) const;
+    Found settle_word(const Chunk& group, uint32_t slot, uint64_t word) const;
     uint32_t pop(Lane& lane);
     Status grow(uint32_t element);
     bool copy_key(uint32_t element, void* key, uint32_t* version) const;
@@ -172,6 +200,29 @@ inline uint8_t* HashTable::lane_value(uint32_t element, uint32_t lane) const {
     const uint64_t members = uint64_t{segment_mask_} + 1;
     return segment(element) + members * (stride_ + shape_.lane_bytes * lane) +
            uint64_t{element & segment_mask_} * shape_.lane_bytes;
+}
+
+/// A key of one word is read at once and comes after its value, so seeing it is enough: the slot's number is as new as
+/// its tag, hence the key was in the table when we read the tag, or is just being put there.
+inline HashTable::Found HashTable::find_word(uint64_t word) const {
+    const uint64_t hash = hash_word(word);
+    uint64_t place = hash;
+    for (uint64_t left = chunk_mask_ + 1; left != 0; --left) {
+        const Chunk& group = chunk(place);
+        for (uint32_t matches = match_tags(group.tags, tag_of(hash)); matches != 0; matches &= matches - 1) {
+            const uint32_t slot = static_cast<uint32_t>(__builtin_ctz(matches));
+            const uint32_t element = atomic::load_acquire(&group.elements[slot]);
+            uint8_t* memory = at(element, 0);
+            if (atomic::load_acquire(word_at(memory)) == word) [[likely]]
+                return {memory, element};
+            const Found settled = settle_word(group, slot, word);
+            if (settled.memory != nullptr) return settled;
+        }
+        if (atomic::load(&group.overflow) == 0) [[likely]]
+            break;
+        place += step_of(hash);
+    }
+    return {};
 }
 
 }  // namespace skep::maps

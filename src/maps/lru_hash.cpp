@@ -11,10 +11,10 @@ class LruHash final : public HashMap {
     LruHash(const MapDef& def, const MapEnv& env) : HashMap(def, env, true) {}
 
     void* lookup(const void* key, uint32_t) override {
-        const uint32_t element = table_.find(key);
-        if (element == HashTable::none) return nullptr;
-        table_.mark(element);
-        return table_.value(element);
+        const HashTable::Found found = table_.find(key);
+        if (found.memory == nullptr) return nullptr;
+        table_.mark(found);
+        return table_.value(found);
     }
 
     void destroy() override {

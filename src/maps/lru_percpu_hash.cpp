@@ -10,18 +10,18 @@ class LruPercpuHash final : public HashMap {
     LruPercpuHash(const MapDef& def, const MapEnv& env) : HashMap(def, env, true) {}
 
     void* lookup(const void* key, uint32_t lane) override {
-        const uint32_t element = table_.find(key);
-        if (element == HashTable::none) return nullptr;
-        table_.mark(element);
-        return table_.lane_value(element, lane);
+        const HashTable::Found found = table_.find(key);
+        if (found.memory == nullptr) return nullptr;
+        table_.mark(found);
+        return table_.lane_value(found.element, lane);
     }
 
     void* lookup_percpu(const void* key, uint32_t cpu, uint32_t) override {
         if (cpu >= env_.lanes->count()) return nullptr;
-        const uint32_t element = table_.find(key);
-        if (element == HashTable::none) return nullptr;
-        table_.mark(element);
-        return table_.lane_value(element, cpu);
+        const HashTable::Found found = table_.find(key);
+        if (found.memory == nullptr) return nullptr;
+        table_.mark(found);
+        return table_.lane_value(found.element, cpu);
     }
 
     void destroy() override {

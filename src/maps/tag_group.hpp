@@ -16,12 +16,12 @@ namespace skep::maps {
 constexpr uint32_t tags_per_group = 12;
 constexpr uint32_t all_tags = (1u << tags_per_group) - 1;
 
-/// Bit i of the result: tag i equals `tag`. Requires: `group` is aligned to 8. General registers only.
+/// Bit i of the result: tag i equals `tag`. Requires: `group` is aligned to 16. General registers only.
 inline uint32_t match_tags_portable(const uint8_t* group, uint8_t tag) {
     constexpr uint64_t ones = 0x0101010101010101u, low7 = 0x7f7f7f7f7f7f7f7fu;
     uint32_t result = 0;
     for (unsigned half = 0; half < 2; ++half) {
-        const uint64_t word = atomic::load(reinterpret_cast<const uint64_t*>(group) + half);
+        const uint64_t word = atomic::load_acquire(reinterpret_cast<const uint64_t*>(group) + half);
         const uint64_t differs = word ^ (ones * tag);
         // The top bit of each byte that is zero, exactly: no carry crosses a byte.
         const uint64_t zero = ~(((differs & low7) + low7) | differs | low7);
@@ -33,15 +33,22 @@ inline uint32_t match_tags_portable(const uint8_t* group, uint8_t tag) {
 
 #if defined(__SSE2__)
 inline uint32_t match_tags_sse2(const uint8_t* group, uint8_t tag) {
+    __m128i tags;
+#if defined(__SANITIZE_THREAD__)
     const auto* words = reinterpret_cast<const uint64_t*>(group);
-    // Two atomic halves: a 16-byte load is atomic on no x86 by the letter of its manual.
-    const __m128i tags =
-        _mm_set_epi64x(static_cast<long long>(atomic::load(words + 1)), static_cast<long long>(atomic::load(words)));
+    tags = _mm_set_epi64x(static_cast<long long>(atomic::load_acquire(words + 1)),
+                          static_cast<long long>(atomic::load_acquire(words)));
+#else
+    // Written out, because C++ knows no atomic load this wide. A processor may split it, but never inside a byte.
+    __asm__ volatile("movdqa %1, %0" : "=x"(tags) : "m"(*reinterpret_cast<const __m128i*>(group)));
+    atomic::compiler_fence();  // x86 keeps loads in order: an acquire
+#endif
     const __m128i equal = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
     return static_cast<uint32_t>(_mm_movemask_epi8(equal)) & all_tags;
 }
 #endif
 
+/// What is read after it is at least as new as the tags (an acquire).
 inline uint32_t match_tags(const uint8_t* group, uint8_t tag) {
 #if defined(__SSE2__)
     return match_tags_sse2(group, tag);
