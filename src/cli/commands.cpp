@@ -5,13 +5,21 @@
 
 namespace skep::cli {
 
-#define SKEP_COMMANDS(X) \
-    X(inspect)           \
-    X(disasm)            \
-    X(asm)               \
-    X(doctor)            \
-    X(version)           \
+// clang-format off
+#if defined(SKEP_PRODUCTION)
+#define SKEP_DEVELOPMENT_COMMANDS(X)
+#else
+#define SKEP_DEVELOPMENT_COMMANDS(X) X(conformance)
+#endif
+#define SKEP_COMMANDS(X)         \
+    X(inspect)                   \
+    X(disasm)                    \
+    X(asm)                       \
+    SKEP_DEVELOPMENT_COMMANDS(X) \
+    X(doctor)                    \
+    X(version)                   \
     X(help)
+// clang-format on
 
 #define DECLARE(name) extern const Command name##_command;
 SKEP_COMMANDS(DECLARE)

@@ -14,6 +14,9 @@ unsigned columns();
 /// Puts the standard streams into byte mode, where the host has another one.
 void prepare_streams();
 
+/// If this process is about to die of a memory fault, say `message` (static storage) and end with exit code 1.
+void explain_crashes(const char* message);
+
 /// One thing that the host offers or lacks; `detail` says which version or why not.
 struct Feature {
     std::string name;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -28,6 +29,26 @@ unsigned columns() {
 }
 
 void prepare_streams() {}
+
+namespace {
+
+const char* crash_message = "";
+
+void explain(int) {
+    // Only what a signal handler may call.
+    const ssize_t written = write(2, crash_message, strlen(crash_message));
+    _exit(written < 0 ? 2 : 1);
+}
+
+}  // namespace
+
+void explain_crashes(const char* message) {
+    crash_message = message;
+    struct sigaction action = {};
+    action.sa_handler = explain;
+    sigaction(SIGSEGV, &action, nullptr);
+    sigaction(SIGBUS, &action, nullptr);
+}
 
 std::vector<Feature> features() {
     std::vector<Feature> list;

@@ -36,6 +36,25 @@ void prepare_streams() {
     _setmode(2, _O_BINARY);
 }
 
+namespace {
+
+const char* crash_message = "";
+
+LONG WINAPI explain(EXCEPTION_POINTERS* what) {
+    if (what->ExceptionRecord->ExceptionCode != EXCEPTION_ACCESS_VIOLATION) return EXCEPTION_CONTINUE_SEARCH;
+    DWORD written = 0;
+    WriteFile(stream(2), crash_message, static_cast<DWORD>(lstrlenA(crash_message)), &written, nullptr);
+    TerminateProcess(GetCurrentProcess(), 1);
+    return EXCEPTION_EXECUTE_HANDLER;
+}
+
+}  // namespace
+
+void explain_crashes(const char* message) {
+    crash_message = message;
+    SetUnhandledExceptionFilter(explain);
+}
+
 std::vector<Feature> features() {
     std::vector<Feature> list;
     list.push_back({"kernel", true, "Windows"});

@@ -51,6 +51,8 @@ class PacketSession {
     PacketSession& operator=(const PacketSession&) = delete;
 
     uint32_t lane() const { return run_.context.lane; }
+    /// The state of clock and generator now, to go on from in another session.
+    const runtime::Chance& chance() const { return run_.chance; }
     /// Fewer bytes than an Ethernet header (socket_filter: not more than one), or more than largest_packet_bytes.
     bool refuses(Bytes packet) const;
 

@@ -112,15 +112,14 @@ SKEP_HELPER(redirect_map) {
     Run& run = run_of(context);
     maps::Map* map = pointer<maps::Map>(r1);
     const uint32_t key = static_cast<uint32_t>(r2);
-    const platform::MapType type = map->def().type;
-    const bool devices = type == platform::MapType::Devmap || type == platform::MapType::DevmapHash;
-    const uint64_t known = xdp_action_mask | (devices ? redirect_broadcast | redirect_exclude_ingress : 0);
+    // Only devmaps know the two flags; the stand-ins for all such maps (runtime/load) take them too, which no program
+    // that the verifier saw can tell apart.
+    const uint64_t known = xdp_action_mask | redirect_broadcast | redirect_exclude_ingress;
     if ((r3 & ~known) != 0) return xdp_aborted;
     const void* entry = map->lookup(&key, context->lane);
     uint32_t value = 0;
     if (entry != nullptr) memcpy(&value, entry, sizeof(value));
-    // An entry of zero is what an unset slot of these maps looks like: no interface has index 0.
-    const bool set = entry != nullptr && (!devices || value != 0);
+    const bool set = value != 0;  // an unset slot reads as zero: no interface, queue size or socket is 0
     if (!set && (r3 & redirect_broadcast) == 0) {
         run.redirect = {};
         return r3 & xdp_action_mask;

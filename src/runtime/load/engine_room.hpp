@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engines that were built, one pair of files each: interpreter_present.cpp or interpreter_absent.cpp (production),
-// jit_present.cpp or jit_absent.cpp (no code generator for this processor).
+// The engines that were built, one pair of files each: interpreter_present.cpp or interpreter_absent.cpp (production);
+// the compiler says itself whether it is there (jit.cpp).
 #pragma once
 
 #include "runtime/load/engines.hpp"

@@ -2,6 +2,7 @@
 // From an ObjectSpec to programs that can be entered: maps made, programs linked, bound, (verified,) compiled.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,9 @@ struct LoadOptions {
     std::vector<std::string> programs;  ///< names; empty: every program that the object loads by default
     std::optional<uint64_t> seed;       ///< everything that chance decides follows from it (--deterministic)
     uint32_t lanes = 0;                 ///< 0: one per possible CPU
+    /// Gives the BTF that CO-RE records are resolved against; asked only if a program has such records. Empty: such
+    /// programs are refused.
+    std::function<Result<std::shared_ptr<const btf::Btf>>()> target_btf;
     BindOptions bind;
 };
 

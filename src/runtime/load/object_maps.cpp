@@ -15,6 +15,15 @@ namespace {
 using object::MapSpec;
 using platform::MapType;
 
+/// Where packets are redirected to, an entry is a number (interface, CPU, queue): an array or a hash table holds it.
+/// 0 is an entry that is not set.
+maps::MapDef stand_in(maps::MapDef def) {
+    if (def.type == MapType::Devmap || def.type == MapType::Cpumap || def.type == MapType::Xskmap)
+        def.type = MapType::Array;
+    if (def.type == MapType::DevmapHash) def.type = MapType::Hash;
+    return def;
+}
+
 Error map_error(const MapSpec& spec, Status status, const maps::MapDef& def) {
     Error error(status.code, fmt::format("map \"{}\" cannot be created", spec.name),
                 fmt::format("{} ({}): type {}, key_size {}, value_size {}, max_entries {}, flags {:#x}",
@@ -25,7 +34,7 @@ Error map_error(const MapSpec& spec, Status status, const maps::MapDef& def) {
 
 Result<MapRef> create(const MapSpec& spec, const maps::MapDef& def, const maps::MapEnv& env, const maps::Map* inner) {
     maps::Map* map = nullptr;
-    const Status status = maps::create(def, env, inner, &map);
+    const Status status = maps::create(stand_in(def), env, inner, &map);
     if (status.code == Errc::NotSupported) {
         return Error(Errc::Unsupported, fmt::format("map \"{}\" has a type that is not supported yet", spec.name),
                      fmt::format("type {}", platform::map_type_name(def.type)))

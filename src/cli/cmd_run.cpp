@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// `skep run`: a program over the packets of a capture.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.hpp"
+#include "cli/file.hpp"
+#include "cli/os/host.hpp"
+#include "cli/run/map_init.hpp"
+#include "cli/run/progress.hpp"
+#include "cli/run/report.hpp"
+#include "hooks/pcap/capture.hpp"
+#include "runtime/load/loaded_object.hpp"
+#include "runtime/load/unverified.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+constexpr size_t batch_packets = 256;
+
+/// One line per packet: its number, verdict, length and bytes afterwards.
+class VerdictFile {
+  public:
+    Result<void> open(const std::string& path) {
+        file_.reset(std::fopen(path.c_str(), "wb"));
+        if (file_ != nullptr) return {};
+        return Error(Errc::CannotRead, fmt::format("{} could not be opened for writing", path)).in_file(path);
+    }
+    void add(uint64_t number, const PacketReport& report) {
+        if (file_ == nullptr) return;
+        std::string line = fmt::format("{} {} ", number, platform::verdict_name(report.verdict));
+        if (report.verdict == platform::Verdict::SocketKeep) line += fmt::format("{} ", report.kept_bytes);
+        line += fmt::format("{} ", report.packet.size());
+        for (const std::byte b : report.packet) {
+            line += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
+            line += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
+        }
+        line += '\n';
+        failed_ = std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || failed_;
+    }
+    Result<void> close() {
+        if (file_ == nullptr) return {};
+        failed_ = std::fclose(file_.release()) != 0 || failed_;
+        if (failed_) return Error(Errc::CannotRead, "the file of verdicts could not be written");
+        return {};
+    }
+
+  private:
+    struct Closer {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+    std::unique_ptr<std::FILE, Closer> file_;
+    bool failed_ = false;
+};
+
+/// Packets of one batch, copied out of the reader.
+struct Batch {
+    std::vector<hooks::Packet> packets;
+    std::vector<Bytes> bytes;
+    std::vector<Buffer> storage;
+
+    void clear() {
+        packets.clear();
+        bytes.clear();
+    }
+    void add(const hooks::Packet& packet) {
+        const size_t i = packets.size();
+        if (storage.size() <= i) storage.emplace_back();
+        storage[i].assign(packet.bytes.begin(), packet.bytes.end());
+        packets.push_back(packet);
+        packets.back().bytes = storage[i];
+        bytes.push_back(storage[i]);
+    }
+};
+
+struct Runner {
+    const Arguments& arguments;
+    Output& output;
+    Backend& backend;
+    RunSummary& summary;
+    VerdictFile verdicts;
+    std::optional<hooks::CaptureWriter> passed = std::nullopt;
+    uint64_t number = 0;  ///< of the packet in the capture, from 1
+
+    Result<void> handle(const Batch& batch, const std::vector<uint64_t>& numbers) {
+        return backend.run(batch.bytes, [&](size_t i, const PacketReport& report) -> Result<void> {
+            ++summary.packets;
+            ++summary.verdicts[report.verdict];
+            if (!report.redirect.empty()) ++summary.redirects[report.redirect];
+            verdicts.add(numbers[i], report);
+            if (!passed || !platform::lets_pass(report.verdict)) return {};
+            hooks::Packet packet = batch.packets[i];
+            packet.bytes = report.packet;
+            if (report.verdict == platform::Verdict::SocketKeep)
+                packet.bytes = packet.bytes.first(std::min<size_t>(packet.bytes.size(), report.kept_bytes + 14));
+            packet.original_length = static_cast<uint32_t>(report.packet.size());
+            ++summary.passed;
+            return passed->write(packet);
+        });
+    }
+
+    Result<void> once(const std::string& path) {
+        SKEP_ASSIGN(hooks::CaptureReader reader, hooks::CaptureReader::open(path));
+        Progress progress(output, reader.size());
+        Batch batch;
+        std::vector<uint64_t> numbers;
+        number = 0;
+        for (bool more = true; more;) {
+            batch.clear();
+            numbers.clear();
+            while (batch.packets.size() < batch_packets) {
+                SKEP_ASSIGN(const std::optional<hooks::Packet> packet, reader.next());
+                if (!packet) {
+                    more = false;
+                    break;
+                }
+                ++number;
+                if (packet->link_type != hooks::link_type_ethernet) {
+                    return Error(Errc::Unsupported, "the capture is not of an Ethernet link",
+                                 fmt::format("packet {} has link type {}", number, packet->link_type),
+                                 "capture on an Ethernet interface, or convert with editcap -T ether")
+                        .in_file(path);
+                }
+                if (backend.refuses(packet->bytes)) {
+                    ++summary.skipped[packet->bytes.size()];
+                    continue;
+                }
+                batch.add(*packet);
+                numbers.push_back(number);
+            }
+            SKEP_TRY(handle(batch, numbers));
+            progress.at(reader.position(), summary.packets, "packets");
+        }
+        return {};
+    }
+
+    Result<void> run(const std::string& path) {
+        if (const auto file = arguments.text("verdicts")) SKEP_TRY(verdicts.open(*file));
+        if (const auto file = arguments.text("pass-to")) {
+            SKEP_ASSIGN(hooks::CaptureWriter writer, hooks::CaptureWriter::create(*file));
+            passed.emplace(std::move(writer));
+        }
+        for (uint64_t i = 0; i < summary.repeats; ++i) SKEP_TRY(once(path));
+        if (passed) SKEP_TRY(passed->close());
+        return verdicts.close();
+    }
+};
+
+std::string preferred_engine() {
+    const std::vector<runtime::EngineKind> engines = runtime::available_engines();
+    return engines.empty() ? "jit" : runtime::engine_name(engines.front());
+}
+
+Result<int> run_run(const Arguments& arguments, Output& output) {
+    const std::string path = *arguments.text("OBJECT");
+    const auto capture = arguments.text("pcap");
+    if (!capture) return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
+    SKEP_ASSIGN(const Buffer file, read_file(path));
+    SKEP_ASSIGN(object::ObjectSpec read, object::read_object(file, path));
+    SKEP_ASSIGN(const MapInit init, MapInit::read(arguments.text_or("map-init", "")));
+    SKEP_TRY(init.apply_globals(read));
+    const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
+    SKEP_ASSIGN(const uint32_t index, runtime::choose_program(*spec, arguments.text("program")));
+
+    RunOptions options;
+    options.program = spec->programs[index].name;
+    options.engine = arguments.text_or("engine", preferred_engine());
+    options.also_load = init.programs(*spec);
+    options.seed = arguments.number("deterministic");
+    options.ifindex = static_cast<uint32_t>(arguments.number("ifindex").value_or(1));
+    options.btf = arguments.text_or("btf", "");
+    const bool kernel = options.engine == "kernel";
+    if (kernel && init.changes_globals())
+        return Error(Errc::Unsupported, "global variables cannot be set on the engine kernel yet");
+    SKEP_ASSIGN(const std::unique_ptr<Backend> backend,
+                kernel ? open_kernel(spec, file, options) : open_skep(spec, options));
+    if (!backend->figures().verified && !arguments.flag("unverified")) {
+        output.warn(
+            "the program is not verified: a mistake in it may crash this process (--unverified says that you know)");
+        host::explain_crashes("error: the program made an access that it must not make; it was not verified\n");
+    }
+    SKEP_TRY(init.apply(*spec, *backend));
+
+    RunSummary summary;
+    summary.object = path;
+    summary.program = options.program;
+    summary.engine = options.engine;
+    summary.capture = *capture;
+    summary.figures = backend->figures();
+    summary.repeats = arguments.number("repeat").value_or(1);
+    summary.sum_percpu = options.seed.has_value();
+    summary.entry_limit = static_cast<size_t>(arguments.number("entries").value_or(32));
+    summary.event_limit = static_cast<size_t>(arguments.number("events").value_or(10));
+    summary.event_type = arguments.text_or("event-type", "");
+    Runner runner{arguments, output, *backend, summary, {}};
+    SKEP_TRY(runner.run(*capture));
+    summary.elapsed_ns = backend->elapsed_ns();
+
+    if (output.json) {
+        output.print(report_json(*spec, *backend, summary));
+    } else {
+        output.out(report_text(*spec, *backend, summary, output));
+    }
+    return exit_done;
+}
+
+constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
+constexpr OptionSpec options[] = {
+    {"-r,--pcap", Kind::File, "FILE", "the packets: a pcap or pcapng capture"},
+    {"-p,--program", Kind::Text, "NAME", "which program, if the object has several"},
+    {"-e,--engine", Kind::Choice, "jit|interp|kernel",
+     "who runs it; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
+    {"-w,--pass-to", Kind::File, "FILE", "writes the packets that pass, as the program left them"},
+    {"--verdicts", Kind::File, "FILE", "writes one line per packet: number, verdict, length, bytes afterwards"},
+    {"--map-init", Kind::File, "FILE", "JSON with first contents of maps and global variables"},
+    {"--repeat", Kind::Number, "N", "runs the capture N times, for measuring"},
+    {"--deterministic", Kind::Number, "SEED", "time, chance and hashing follow from SEED; per-CPU values are summed"},
+    {"--ifindex", Kind::Number, "N", "the interface that packets come from (1)"},
+    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--entries", Kind::Number, "N", "map entries to show in text (32)"},
+    {"--events", Kind::Number, "N", "events and printed lines to show in text (10)"},
+    {"--event-type", Kind::Text, "NAME", "struct that events are shown as"},
+    {"--unverified", Kind::Flag, "", "run a program that is not verified without a warning (development builds)"},
+};
+constexpr Example examples[] = {
+    {"skep run prog.o --pcap in.pcap", "verdict counts, map contents, events"},
+    {"skep run prog.o --pcap in.pcap --pass-to out.pcap --json", "the same as JSON, and the packets that pass"},
+    {"skep run prog.o --pcap in.pcap --map-init maps.json --engine interp", "maps filled first; on the interpreter"},
+};
+
+}  // namespace
+
+extern const Command run_command;
+constinit const Command run_command = {
+    "run",
+    "runs a program over the packets of a capture",
+    "Programs of type xdp, tc and socket run as in the kernel's BPF_PROG_TEST_RUN: rooms, contexts and verdicts are "
+    "the\n"
+    "same. A packet's changes stay with that packet; maps keep theirs.\n"
+    "\n"
+    "The file of --map-init is {\"MAP\": [{\"key\": K, \"value\": V}], \"globals\": {\"VARIABLE\": V}}. K and V are "
+    "hex\n"
+    "bytes (\"0a 00 00 01\"), numbers, or objects by field names; program arrays take names of programs.",
+    positionals,
+    options,
+    examples,
+    run_run};
+
+}  // namespace skep::cli

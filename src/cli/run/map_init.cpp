@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run/map_init.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/file.hpp"
+#include "cli/run/values.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+constexpr std::string_view globals_word = "globals";
+
+bool is_type(const object::MapSpec& map, platform::MapType type) {
+    return map.origin != object::MapOrigin::Data && map.type == platform::map_type_linux_id(type);
+}
+
+}  // namespace
+
+Result<MapInit> MapInit::read(const std::string& path) {
+    MapInit init;
+    init.path_ = path;
+    if (path.empty()) return init;
+    SKEP_ASSIGN(const Buffer text, read_file(path));
+    Result<Json> json = parse_json({reinterpret_cast<const char*>(text.data()), text.size()});
+    if (!json) return std::move(json).error().in_file(path);
+    init.json_ = *std::move(json);
+    if (init.json_.as<Json::Object>() == nullptr)
+        return Error(Errc::Syntax, "the initial contents of maps are an object: map name to entries").in_file(path);
+    return init;
+}
+
+std::vector<std::string> MapInit::programs(const object::ObjectSpec& spec) const {
+    std::vector<std::string> names;
+    const Json::Object* maps = json_.as<Json::Object>();
+    if (maps == nullptr) return names;
+    for (const auto& [name, entries] : *maps) {
+        const uint32_t index = spec.find_map(name);
+        if (index == object::no_index || !is_type(spec.maps[index], platform::MapType::ProgArray)) continue;
+        const Json::Array* list = entries.as<Json::Array>();
+        if (list == nullptr) continue;
+        for (const Json& entry : *list)
+            if (const Json* value = entry.find("value"); value != nullptr && value->as<std::string>() != nullptr)
+                names.push_back(*value->as<std::string>());
+    }
+    return names;
+}
+
+Result<void> MapInit::apply_globals(object::ObjectSpec& spec) const {
+    const Json* globals = json_.find(globals_word);
+    if (globals == nullptr) return {};
+    const Json::Object* variables = globals->as<Json::Object>();
+    if (variables == nullptr) return Error(Errc::Syntax, "\"globals\" is an object: variable to value").in_file(path_);
+    for (const auto& [name, value] : *variables) {
+        const auto global = std::find_if(spec.globals.begin(), spec.globals.end(),
+                                         [&](const object::GlobalSpec& g) { return g.name == name; });
+        if (global == spec.globals.end())
+            return Error(Errc::Unresolved, fmt::format("there is no global variable \"{}\"", name), {},
+                         "skep inspect lists the object's variables")
+                .in_file(path_);
+        Result<Buffer> bytes = bytes_of(value, {spec.btf.get(), global->type}, global->size, name);
+        if (!bytes) return std::move(bytes).error().in_file(path_);
+        std::vector<std::byte>& initial = spec.maps[global->map].initial;
+        initial.resize(std::max<size_t>(initial.size(), size_t{global->offset} + global->size));
+        std::copy(bytes->begin(), bytes->end(), initial.begin() + global->offset);
+    }
+    return {};
+}
+
+Result<void> MapInit::apply(const object::ObjectSpec& spec, Backend& backend) const {
+    const Json::Object* maps = json_.as<Json::Object>();
+    if (maps == nullptr) return {};
+    for (const auto& [name, entries] : *maps) {
+        if (name == globals_word && spec.find_map(name) == object::no_index) continue;
+        const uint32_t index = spec.find_map(name);
+        if (index == object::no_index)
+            return Error(Errc::Unresolved, fmt::format("there is no map \"{}\"", name), {},
+                         "skep inspect lists the object's maps")
+                .in_file(path_);
+        const object::MapSpec& map = spec.maps[index];
+        const Json::Array* list = entries.as<Json::Array>();
+        if (list == nullptr)
+            return Error(Errc::Syntax, fmt::format("map \"{}\" needs a list of entries", name)).in_file(path_);
+        for (size_t i = 0; i < list->size(); ++i) {
+            const Json& entry = (*list)[i];
+            const Json* key = entry.find("key");
+            const Json* value = entry.find("value");
+            const std::string what = fmt::format("{}[{}]", name, i);
+            const bool keyless = map.key_size == 0;
+            if (value == nullptr || (key == nullptr && !keyless))
+                return Error(Errc::Syntax, fmt::format("{} needs a key and a value", what)).in_file(path_);
+            Buffer key_bytes;
+            if (!keyless) {
+                Result<Buffer> bytes = bytes_of(*key, {spec.btf.get(), map.key_type}, map.key_size, what + ".key");
+                if (!bytes) return std::move(bytes).error().in_file(path_);
+                key_bytes = *std::move(bytes);
+            }
+            Result<void> put;
+            if (is_type(map, platform::MapType::ProgArray) && value->as<std::string>() != nullptr) {
+                put = backend.put_program(index, key_bytes, *value->as<std::string>());
+            } else {
+                Result<Buffer> bytes =
+                    bytes_of(*value, {spec.btf.get(), map.value_type}, map.value_size, what + ".value");
+                if (!bytes) return std::move(bytes).error().in_file(path_);
+                put = backend.put(index, key_bytes, *bytes);
+            }
+            if (!put) return std::move(put).error().in_file(path_);
+        }
+    }
+    return {};
+}
+
+}  // namespace skep::cli
