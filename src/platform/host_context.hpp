@@ -34,7 +34,7 @@ struct HostXdp {
 struct HostSkb {
     HostPacket packet;
     uint32_t len;  ///< bytes from data to data_end; whoever moves an end keeps it
-    uint32_t pkt_type;
+    uint8_t pkt_type, pkt_type_zero[3];
     uint32_t mark;
     uint32_t vlan_present;  ///< 0 or 1
     uint32_t priority;
@@ -43,8 +43,8 @@ struct HostSkb {
     uint32_t hash;
     uint32_t napi_id;
     uint32_t wire_len;
-    uint32_t gso_segs;
-    uint32_t gso_size;
+    uint16_t gso_segs, gso_segs_zero;
+    uint16_t gso_size, gso_size_zero;
     uint32_t cb[5];  ///< free for programs
     uint16_t queue_mapping, queue_mapping_zero;
     uint16_t protocol, protocol_zero;  ///< EtherType in network byte order, as a little-endian host reads it

@@ -297,8 +297,14 @@ Result<void> Binder::bind_access(InsnIndex at, const Insn& insn, ContextValue ba
     out.part_offset = static_cast<uint8_t>(part);
     out.access_bytes = static_cast<uint8_t>(bytes);
     out.pointer = pointer;
-    // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these along.
-    if (!store && !pointer) out.host_bytes = std::max(out.host_bytes, field->bytes(bound_.personality));
+    if (!store && !pointer) {
+        // convert_ctx_accesses() takes a part out of a field only if the part is narrower than the kernel's own field:
+        // of a 16-bit protocol, the u16 at either half of the program's 32 bits is the protocol.
+        if (bytes >= field->host_bytes) out.part_offset = 0;
+        // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these
+        // along.
+        out.host_bytes = std::max(out.host_bytes, field->bytes(bound_.personality));
+    }
     if (field->access == platform::FieldAccess::Bytes) {  // an array: the part is a field of its own
         out.host_offset = static_cast<uint16_t>(field->host_offset + part);
         out.host_bytes = static_cast<uint8_t>(bytes);
