@@ -57,9 +57,9 @@ class HashOfMaps final : public Map {
             status = table_.allocate(lane, &element);
             if (status.ok()) {
                 inner->retain();
-                table_.fill(element, key, hash);
+                table_.open(element);
                 atomic::store_release(place(element), inner);
-                table_.publish(element);
+                table_.close(element, key, hash);
                 table_.insert(hash, element);
             }
         }
@@ -122,7 +122,7 @@ class HashOfMaps final : public Map {
 
     Map* find(const void* key) const {
         for (;;) {
-            const uint32_t element = table_.find(key);
+            const uint32_t element = table_.find(key).element;
             if (element == HashTable::none) return nullptr;
             uint32_t version = 0;
             if (!table_.holds(element, key, &version)) continue;
