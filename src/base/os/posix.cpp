@@ -15,27 +15,15 @@
 
 #include "base/atomic.hpp"
 #include "base/os.hpp"
+#include "base/os/heap.hpp"
 
 namespace {
 
 using namespace skep;
 
-// The only two words of this file that outlive a call: the failing-allocation counter of tests, and what the kernel
-// said about membarrier (0: not asked, 1: registered, 2: not there).
-uint64_t fail_countdown = 0;
+/// What the kernel said about membarrier (0: not asked, 1: registered, 2: not there): once per process, as the
+/// registration itself is.
 uint32_t membarrier_state = 0;
-
-/// More than any host has to give for one object. Asking calloc is no substitute: under overcommit it says yes to what
-/// cannot be, and under a sanitizer it ends the process instead of saying no.
-constexpr size_t largest_allocation = sizeof(size_t) > 4 ? size_t{1} << (sizeof(size_t) > 4 ? 38 : 0) : SIZE_MAX / 2;
-
-bool allocation_fails() {
-    uint64_t left = atomic::load(&fail_countdown);
-    while (left != 0) {
-        if (atomic::compare_exchange(&fail_countdown, &left, left - 1)) return left == 1;
-    }
-    return false;
-}
 
 size_t round_to_pages(size_t bytes) {
     const size_t page = skep_os_page_size();
@@ -70,28 +58,10 @@ uint32_t possible_cpus() {
 
 extern "C" {
 
-void* skep_os_alloc(size_t bytes, size_t align) {
-    if (allocation_fails()) return nullptr;
-    if (align < 16) align = 16;
-    // calloc gives huge blocks as untouched zero pages; the word before the block remembers where its own began.
-    if ((align & (align - 1)) != 0 || bytes > largest_allocation || align > largest_allocation) return nullptr;
-    void* raw = calloc(1, bytes + align + sizeof(void*));
-    if (raw == nullptr) return nullptr;
-    const uintptr_t at = (reinterpret_cast<uintptr_t>(raw) + sizeof(void*) + align - 1) & ~(uintptr_t{align} - 1);
-    reinterpret_cast<void**>(at)[-1] = raw;
-    return reinterpret_cast<void*>(at);
-}
-
-void skep_os_free(void* memory, size_t) {
-    if (memory != nullptr) free(static_cast<void**>(memory)[-1]);
-}
-
-void skep_os_fail_allocation(uint64_t n) { atomic::store(&fail_countdown, n); }
-
 size_t skep_os_page_size(void) { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 void* skep_os_pages_alloc(size_t bytes) {
-    if (bytes == 0 || allocation_fails()) return nullptr;
+    if (bytes == 0 || os_allocation_fails()) return nullptr;
     void* pages = mmap(nullptr, round_to_pages(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return pages == MAP_FAILED ? nullptr : pages;
 }
@@ -107,7 +77,7 @@ void skep_os_pages_free(void* pages, size_t bytes) {
 
 int64_t skep_os_shm_create(const char* name, size_t bytes) {
     if (bytes > SIZE_MAX / 2) return -ENOMEM;
-    if (allocation_fails()) return -ENOMEM;
+    if (os_allocation_fails()) return -ENOMEM;
     const int file = memfd_create(name, MFD_CLOEXEC);
     if (file < 0) return -errno;
     if (ftruncate(file, static_cast<off_t>(bytes)) != 0) {
@@ -123,13 +93,13 @@ void skep_os_shm_close(int64_t handle) {
 }
 
 void* skep_os_shm_map(int64_t handle, size_t bytes) {
-    if (allocation_fails()) return nullptr;
+    if (os_allocation_fails()) return nullptr;
     void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(handle), 0);
     return memory == MAP_FAILED ? nullptr : memory;
 }
 
 void* skep_os_shm_map_ring(int64_t handle, size_t head, size_t ring) {
-    if (ring > SIZE_MAX / 4 || head > SIZE_MAX / 4 || allocation_fails()) return nullptr;
+    if (ring > SIZE_MAX / 4 || head > SIZE_MAX / 4 || os_allocation_fails()) return nullptr;
     const size_t whole = head + 2 * ring;
     const int file = static_cast<int>(handle);
     void* place = mmap(nullptr, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
