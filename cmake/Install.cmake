@@ -20,14 +20,25 @@ set_target_properties(skep_library PROPERTIES OUTPUT_NAME skep EXPORT_NAME skep)
 target_include_directories(skep_library INTERFACE "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
 target_link_libraries(skep_library INTERFACE fmt::fmt Threads::Threads)
 
-# What a static link needs beyond the archive. asmjit has no target of its own in Debian: its file is named.
-set(SKEP_PC_LIBS "-lfmt -lpthread")
+# What a static link needs beyond the archive. Debian's asmjit and libbpf have no CMake targets: skepConfig.cmake finds
+# their files by name on the user's machine.
+set(SKEP_PLAIN_LIBRARIES "")
 if(SKEP_JIT)
-    set(SKEP_NEEDS_ASMJIT 1)
-    string(APPEND SKEP_PC_LIBS " -lasmjit -lrt")
-    target_link_libraries(skep_library INTERFACE "$<INSTALL_INTERFACE:skep::asmjit>")
-else()
-    set(SKEP_NEEDS_ASMJIT 0)
+    list(APPEND SKEP_PLAIN_LIBRARIES asmjit)
+endif()
+if(SKEP_LIBBPF_FOUND)
+    list(APPEND SKEP_PLAIN_LIBRARIES bpf)
+endif()
+set(SKEP_PC_LIBS "-lfmt -lpthread")
+foreach(library IN LISTS SKEP_PLAIN_LIBRARIES)
+    string(APPEND SKEP_PC_LIBS " -l${library}")
+    target_link_libraries(skep_library INTERFACE "$<INSTALL_INTERFACE:skep::${library}>")
+endforeach()
+if(UNIX)
+    string(APPEND SKEP_PC_LIBS " -lrt")  # asmjit's shm_open, in the C library itself only since glibc 2.34
+    target_link_libraries(skep_library INTERFACE rt)
+elseif(WIN32)
+    target_link_libraries(skep_library INTERFACE bcrypt synchronization)
 endif()
 
 install(TARGETS skep_library EXPORT skepTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
