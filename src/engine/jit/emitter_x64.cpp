@@ -264,6 +264,7 @@ void EmitterX64::call_address(const void* target) {
     impl_->a.emit(Id::kIdCall, asmjit::Imm(reinterpret_cast<uint64_t>(target)));
 }
 void EmitterX64::ret() { impl_->a.emit(Id::kIdRet); }
+void EmitterX64::trap() { impl_->a.emit(Id::kIdInt3); }
 
 void EmitterX64::embed_distance(Label target, Label base) {
     impl_->a.embedLabelDelta(asmjit::Label(target), asmjit::Label(base), 4);

@@ -136,6 +136,7 @@ class EmitterX64 {
     /// Direct when the target turns out to be within reach of the code's final place, else through a table behind it.
     void call_address(const void* target);
     void ret();
+    void trap();
 
     /// A word of data: the distance from `base` to `target`.
     void embed_distance(Label target, Label base);

@@ -548,7 +548,7 @@ TEST(JitCode, PagesAreThePromisedSize) {
     ASSERT_TRUE(code);
     EXPECT_EQ((*code)->native_code().size(), (*code)->code_bytes());
     EXPECT_EQ(static_cast<uint8_t>((*code)->native_code().back()), 0xc3);
-    EXPECT_LE((*code)->code_bytes(), 8u);
+    EXPECT_LE((*code)->code_bytes(), 24u);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace {
 /// Jump targets of loops start here in their cache line.
 constexpr uint32_t loop_alignment = 16;
 constexpr uint32_t function_alignment = 16;
+constexpr unsigned code_prefix = 16;
 
 }  // namespace
 
@@ -34,6 +35,8 @@ Result<void> Translator::run() {
     can_fault_ = !program_.verified() && (local_calls || analysis_.has_function_refs);
     wrapped_ = analysis_.has_function_refs || analysis_.calls_main || can_fault_;
     needs_run_ = helper_calls || wrapped_;
+    // A compiler's check of indirect calls reads the bytes before a function: let there be some.
+    for (unsigned i = 0; i < code_prefix; ++i) e_.trap();
     for (size_t i = 0; i < analysis_.functions.size(); ++i) function_labels_.push_back(e_.new_label());
     if (analysis_.has_function_refs) table_ = e_.new_label();
     if (wrapped_) {
@@ -44,7 +47,7 @@ Result<void> Translator::run() {
         entry_ = function_labels_[0];
     }
     for (size_t i = 0; i < analysis_.functions.size(); ++i) {
-        if (e_.offset() != 0) e_.align(function_alignment);
+        e_.align(function_alignment);
         e_.bind(function_labels_[i]);
         SKEP_TRY(translate_function(analysis_.functions[i]));
     }

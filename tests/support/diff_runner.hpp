@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a program on the interpreter and on the JIT and tells the first difference.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "program/bound_program.hpp"
+
+namespace skep::testing {
+
+/// How the JIT is asked to compile.
+struct DiffVariant {
+    bool other_convention = false;
+    bool extensions = true;
+    bool inline_lookups = true;
+};
+
+/// Nothing when both engines agree in r0, fault, frames, context and map; else what differs, with the program's text.
+/// The interpreter checks every access: a program of make_diff_program that leaves its memory is a difference too.
+std::optional<std::string> find_difference(const BoundProgram& program, const DiffVariant& variant, uint64_t seed);
+
+}  // namespace skep::testing
