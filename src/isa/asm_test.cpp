@@ -163,6 +163,20 @@ TEST(Assembler, AWholeProgramSurvivesBothDialects) {
     }
 }
 
+// Found by asm_fuzz: a reference to the second slot of itself had a label that no line defined.
+TEST(Disassembler, ATargetInsideAnInstructionGetsNoLabel) {
+    for (const Insn& insn : {Insn{.op = Op::LdFunc, .dst = 1, .imm = 0}, Insn{.op = Op::LdFunc, .dst = 1, .imm = 9}}) {
+        const Code code = code_of({insn, {.op = Op::Exit}});
+        for (const Dialect dialect : {Dialect::Canonical, Dialect::Conformance}) {
+            const auto text = disassemble_program(code, {}, dialect);
+            ASSERT_TRUE(text.ok());
+            const auto back = assemble(*text, dialect);
+            ASSERT_TRUE(back.ok()) << back.error().to_string();
+            EXPECT_EQ(*back, code);
+        }
+    }
+}
+
 TEST(Assembler, ReadsConformanceSections) {
     const auto code = assemble(
         "# a test\n"

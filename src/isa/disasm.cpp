@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace skep::isa {
 namespace {
 
@@ -172,7 +174,11 @@ std::string disassemble(const Insn& insn, InsnIndex at, const Labels& labels, Di
 
 Labels label_targets(std::span<const PlacedInsn> insns, const Labels& given) {
     Labels labels = given;
-    const int64_t end = insns.empty() ? 0 : int64_t{insns.back().index} + insns.back().insn.slots();
+    const auto begins = [&](int64_t slot) {
+        const auto found = std::lower_bound(insns.begin(), insns.end(), slot,
+                                            [](const PlacedInsn& p, int64_t s) { return int64_t{p.index} < s; });
+        return found != insns.end() && int64_t{found->index} == slot;
+    };
     // Functions first: a function that is also jumped to keeps its function's name.
     for (const bool functions : {true, false}) {
         for (const auto& [at, insn] : insns) {
@@ -180,7 +186,7 @@ Labels label_targets(std::span<const PlacedInsn> insns, const Labels& given) {
             const bool function = form == Form::CallTarget || form == Form::WideTarget;
             if (function ? !functions : functions || !insn.row().is_jump()) continue;
             const int64_t target = target_of(insn, at);
-            if (target < 0 || target >= end) continue;
+            if (!begins(target)) continue;
             labels.try_emplace(static_cast<InsnIndex>(target), fmt::format("{}{}", functions ? "func_" : "L", target));
         }
     }

@@ -29,7 +29,7 @@ std::string disassemble(const Insn& insn, InsnIndex at, const Labels& labels = {
                         Dialect dialect = Dialect::Canonical);
 
 /// `given` and a label for every other target of a jump, call or function reference: L5 for a jump to slot 5, func_7
-/// for a function at slot 7. Targets outside the program get none.
+/// for a function at slot 7. Targets that are no instruction's first slot get none. Requires: `insns` in order.
 Labels label_targets(std::span<const PlacedInsn> insns, const Labels& given = {});
 
 /// A whole program, one instruction a line, with label lines; assembles to the same code. Errors: those of decode.
