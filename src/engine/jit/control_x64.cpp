@@ -8,8 +8,6 @@ namespace {
 
 using isa::Operation;
 
-constexpr bool fits32(int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; }
-
 Cond condition(Operation operation) {
     using enum Operation;
     if (operation == JumpEq) return Cond::Equal;
