@@ -23,9 +23,10 @@ struct vlan_tag {
 	__be16 protocol;
 };
 
+/* In network byte order; IPv4: the first four bytes, the rest zero. Aligned, so that copies are words. */
 struct address {
-	__be32 words[4]; /* IPv4: the first, the rest zero */
-};
+	__u8 bytes[16];
+} __attribute__((aligned(4)));
 
 enum packet_kind {
 	PACKET_OTHER, /* not IP: nothing below is set */
@@ -35,8 +36,8 @@ enum packet_kind {
 
 struct packet {
 	struct address source, destination;
-	__be16 source_port, destination_port; /* zero unless `has_ports` */
-	__u16 vlan;                           /* number of the outer tag, zero without one */
+	__u16 source_port, destination_port; /* zero unless `has_ports` */
+	__u16 vlan;                          /* number of the outer tag, zero without one */
 	__u8 family;                          /* 4 or 6 */
 	__u8 protocol;                        /* IPPROTO_* */
 	__u8 tcp_flags;
@@ -52,8 +53,8 @@ static __always_inline int read_ports(struct packet *p, void *cursor, void *end)
 
 		if ((void *)(tcp + 1) > end)
 			return PACKET_CUT;
-		p->source_port = tcp->source;
-		p->destination_port = tcp->dest;
+		p->source_port = bpf_ntohs(tcp->source);
+		p->destination_port = bpf_ntohs(tcp->dest);
 		p->tcp_flags = ((__u8 *)tcp)[13];
 		p->has_ports = 1;
 	} else if (p->protocol == IPPROTO_UDP) {
@@ -61,8 +62,8 @@ static __always_inline int read_ports(struct packet *p, void *cursor, void *end)
 
 		if ((void *)(udp + 1) > end)
 			return PACKET_CUT;
-		p->source_port = udp->source;
-		p->destination_port = udp->dest;
+		p->source_port = bpf_ntohs(udp->source);
+		p->destination_port = bpf_ntohs(udp->dest);
 		p->has_ports = 1;
 	}
 	return PACKET_IP;
@@ -80,8 +81,8 @@ static __always_inline int read_ipv4(struct packet *p, void *cursor, void *end)
 		return PACKET_CUT;
 	p->family = 4;
 	p->protocol = ip->protocol;
-	p->source.words[0] = ip->saddr;
-	p->destination.words[0] = ip->daddr;
+	__builtin_memcpy(p->source.bytes, &ip->saddr, 4);
+	__builtin_memcpy(p->destination.bytes, &ip->daddr, 4);
 	p->fragment = (ip->frag_off & bpf_htons(0x1fff)) != 0;
 	if (p->fragment)
 		return PACKET_IP;
@@ -96,8 +97,8 @@ static __always_inline int read_ipv6(struct packet *p, void *cursor, void *end)
 		return PACKET_CUT;
 	p->family = 6;
 	p->protocol = ip->nexthdr;
-	__builtin_memcpy(p->source.words, &ip->saddr, 16);
-	__builtin_memcpy(p->destination.words, &ip->daddr, 16);
+	__builtin_memcpy(p->source.bytes, &ip->saddr, 16);
+	__builtin_memcpy(p->destination.bytes, &ip->daddr, 16);
 	cursor = ip + 1;
 	for (int i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
 		struct {

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "cli/json.hpp"
+#include "cli/run/values.hpp"
 #include "hooks/kernel/kernel_object.hpp"
 #include "hooks/packet/packet_session.hpp"
 #include "maps/perf_event_array.hpp"
@@ -42,6 +43,8 @@ struct Seen {
     std::map<std::string, std::map<std::string, std::string>> maps;  ///< name -> key -> value, per-CPU values summed
 };
 
+using MapAt = std::function<maps::Map*(size_t)>;
+
 std::string read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -60,36 +63,23 @@ std::vector<std::string> read_packets(const std::string& file) {
     return packets;
 }
 
-std::string bytes_of(const nlohmann::json& item, size_t size) {
-    std::string out;
-    if (item.is_number_integer()) {
-        const auto number = item.get<uint64_t>();
-        for (size_t i = 0; i < size; ++i) out.push_back(static_cast<char>(i < 8 ? number >> (8 * i) : 0));
-        return out;
-    }
-    int digit = -1;
-    for (char c : item.get<std::string>()) {
-        if (c == ' ') continue;
-        const int value = c <= '9' ? c - '0' : c - 'a' + 10;
-        if (digit >= 0) out.push_back(static_cast<char>(digit << 4 | value));
-        digit = digit >= 0 ? -1 : value;
-    }
-    return out;
-}
-
 /// Fills maps from examples/NAME/maps.json; `map_at` gives the map of an ObjectSpec index.
-template <typename MapAt>
-void fill_maps(const object::ObjectSpec& spec, const std::string& text, uint32_t lane, MapAt map_at) {
-    const auto wanted = nlohmann::json::parse(text);
-    for (const auto& [name, rows] : wanted.items()) {
-        maps::Map* map = map_at(spec.find_map(name));
+void fill_maps(const object::ObjectSpec& spec, const std::string& text, uint32_t lane, const MapAt& map_at) {
+    const auto wanted = cli::parse_json(text);
+    ASSERT_TRUE(wanted.ok()) << wanted.error().to_string();
+    for (const auto& [name, rows] : *wanted->as<cli::Json::Object>()) {
+        const uint32_t index = spec.find_map(name);
+        maps::Map* map = map_at(index);
         ASSERT_NE(map, nullptr) << name;
-        for (const auto& row : rows) {
-            const std::string key = bytes_of(row["key"], map->def().key_size);
-            const std::string value = bytes_of(row["value"], map->def().value_size);
-            ASSERT_EQ(key.size(), map->def().key_size) << name;
-            ASSERT_EQ(value.size(), map->def().value_size) << name;
-            ASSERT_TRUE(map->write(key.data(), value.data(), maps::update_any, lane).ok()) << name;
+        const object::MapSpec& map_spec = spec.maps[index];
+        for (const cli::Json& row : *rows.as<cli::Json::Array>()) {
+            const auto key =
+                cli::bytes_of(*row.find("key"), {spec.btf.get(), map_spec.key_type}, map_spec.key_size, name);
+            const auto value =
+                cli::bytes_of(*row.find("value"), {spec.btf.get(), map_spec.value_type}, map_spec.value_size, name);
+            ASSERT_TRUE(key.ok()) << key.error().to_string();
+            ASSERT_TRUE(value.ok()) << value.error().to_string();
+            ASSERT_TRUE(map->write(key->data(), value->data(), maps::update_any, lane).ok()) << name;
         }
     }
 }
@@ -108,8 +98,7 @@ std::string summed(const std::string& values, size_t value_size) {
     return sum;
 }
 
-template <typename MapAt>
-void read_maps(const object::ObjectSpec& spec, uint32_t lane, MapAt map_at, Seen* seen) {
+void read_maps(const object::ObjectSpec& spec, uint32_t lane, const MapAt& map_at, Seen* seen) {
     for (uint32_t index = 0; index < spec.maps.size(); ++index) {
         maps::Map* map = map_at(index);
         if (map == nullptr || map->def().key_size == 0 || map->def().type == platform::MapType::PerfEventArray)

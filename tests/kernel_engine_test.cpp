@@ -110,19 +110,20 @@ TEST(KernelEngine, ThePacketComesBackAsTheProgramLeftIt) {
     Loaded object;
     LOAD_OR_SKIP(object, "balancer.bpf.o", platform::ProgramType::Xdp);
     LaneGuard lane(object.kernel->lanes());
-    const uint8_t endpoint[8] = {10, 77, 0, 2, 0, 80, 6, 0};
+    const uint8_t endpoint[8] = {10, 77, 0, 2, 80, 0, 6, 0};
     const uint32_t service[3] = {1, 0, 1};
-    const uint8_t backend[16] = {10, 77, 0, 21, 0x1f, 0x90, 2, 0, 0, 0, 1, 0x15, 0, 0, 0, 0};
+    const uint8_t backend[16] = {10, 77, 0, 21, 0x90, 0x1f, 2, 0, 0, 0, 1, 0x15, 0, 0, 0, 0};
     const uint32_t zero = 0;
     ASSERT_TRUE(object.kernel->map(object.spec.find_map("services"))->write(endpoint, service, 0, lane.lane()).ok());
     ASSERT_TRUE(object.kernel->map(object.spec.find_map("backends"))->write(&zero, backend, 0, lane.lane()).ok());
     std::array<std::byte, 2048> out{};
     const auto answer = object.kernel->run(std::as_bytes(std::span(syn)), out);
     ASSERT_TRUE(answer.ok()) << answer.error().to_string();
-    EXPECT_EQ(answer->r0, 3u);                                   // tx
-    EXPECT_EQ(std::memcmp(out.data(), backend + 6, 6), 0);       // to the backend's MAC
-    EXPECT_EQ(std::memcmp(out.data() + 30, backend, 4), 0);      // address
-    EXPECT_EQ(std::memcmp(out.data() + 36, backend + 4, 2), 0);  // port
+    EXPECT_EQ(answer->r0, 3u);                               // tx
+    EXPECT_EQ(std::memcmp(out.data(), backend + 6, 6), 0);   // to the backend's MAC
+    EXPECT_EQ(std::memcmp(out.data() + 30, backend, 4), 0);  // address
+    EXPECT_EQ(out[36], std::byte{0x1f});                     // port 8080
+    EXPECT_EQ(out[37], std::byte{0x90});
 }
 
 TEST(KernelEngine, PerfEventsCarryThePacketsFirstBytes) {

@@ -7,9 +7,13 @@
 #define MAX_BACKENDS 64
 #define BACKENDS_PER_SERVICE 16
 
+struct ipv4 {
+	__u8 bytes[4]; // in network byte order
+} __attribute__((aligned(4)));
+
 struct endpoint {
-	__be32 address;
-	__be16 port;
+	struct ipv4 address;
+	__u16 port;
 	__u8 protocol;
 	__u8 pad;
 };
@@ -21,22 +25,22 @@ struct service {
 };
 
 struct backend {
-	__be32 address;
-	__be16 port;
+	struct ipv4 address;
+	__u16 port;
 	__u8 mac[6];
-	__u32 weightless; // zero: in use; else drained, no new clients
+	__u32 drained; // not zero: no new clients
 };
 
 // What a backend's answer is matched with.
 struct session_key {
-	__be32 client, backend;
-	__be16 client_port, backend_port;
+	struct ipv4 client, backend;
+	__u16 client_port, backend_port;
 	__u32 protocol;
 };
 
 struct session {
-	__be32 address; // of the service
-	__be16 port;
+	struct ipv4 address; // of the service
+	__u16 port;
 	__u8 client_mac[6];
 };
 
@@ -85,7 +89,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, TOTAL_COUNT);
-	__type(key, __u32);
+	__type(key, enum total);
 	__type(value, struct counter);
 } totals SEC(".maps");
 
@@ -143,12 +147,25 @@ static __always_inline __sum16 updated(__sum16 checksum, __be32 *from, __u32 fro
 	return ~sum;
 }
 
+static __always_inline __be32 word_of(const struct ipv4 *address)
+{
+	return *(const __be32 *)address;
+}
+
+static __always_inline struct ipv4 ipv4_of(__be32 word)
+{
+	struct ipv4 address;
+
+	__builtin_memcpy(&address, &word, sizeof(address));
+	return address;
+}
+
 // Replaces an address and a port, and mends both checksums.
-static __always_inline void rewrite(struct headers *h, __be32 *address, __be32 new_address, __be16 *port,
-				    __be16 new_port)
+static __always_inline void rewrite(struct headers *h, __be32 *address, const struct ipv4 *new_address, __be16 *port,
+				    __u16 new_port)
 {
 	__be32 from[2] = {*address, *port};
-	__be32 to[2] = {new_address, new_port};
+	__be32 to[2] = {word_of(new_address), bpf_htons(new_port)};
 
 	h->ip->check = updated(h->ip->check, from, 4, to, 4);
 	if (!h->may_be_unsummed || *h->checksum) {
@@ -156,8 +173,8 @@ static __always_inline void rewrite(struct headers *h, __be32 *address, __be32 n
 
 		*h->checksum = h->may_be_unsummed && !sum ? 0xffff : sum;
 	}
-	*address = new_address;
-	*port = new_port;
+	*address = to[0];
+	*port = to[1];
 }
 
 static __always_inline void send_to(struct headers *h, const __u8 *mac)
@@ -167,7 +184,7 @@ static __always_inline void send_to(struct headers *h, const __u8 *mac)
 }
 
 // murmur3's finisher over the client and a backend.
-static __always_inline __u32 score(__be32 client, __be16 port, __be32 backend, __be16 backend_port)
+static __always_inline __u32 score(__be32 client, __u16 port, __be32 backend, __u16 backend_port)
 {
 	__u32 h = hash_seed ^ client;
 
@@ -180,7 +197,7 @@ static __always_inline __u32 score(__be32 client, __be16 port, __be32 backend, _
 }
 
 // The backend with the highest score; a backend that comes or goes moves its own clients only.
-static __always_inline struct backend *choose(const struct service *service, __be32 client, __be16 port, __u32 *chosen)
+static __always_inline struct backend *choose(const struct service *service, __be32 client, __u16 port, __u32 *chosen)
 {
 	struct backend *best = 0;
 	__u32 best_score = 0;
@@ -193,9 +210,9 @@ static __always_inline struct backend *choose(const struct service *service, __b
 		if (i >= service->backend_count)
 			break;
 		backend = bpf_map_lookup_elem(&backends, &number);
-		if (!backend || !backend->address || backend->weightless)
+		if (!backend || !backend->port || backend->drained)
 			continue;
-		s = score(client, port, backend->address, backend->port);
+		s = score(client, port, word_of(&backend->address), backend->port);
 		if (best && s <= best_score)
 			continue;
 		best = backend;
@@ -207,8 +224,7 @@ static __always_inline struct backend *choose(const struct service *service, __b
 
 static __always_inline int count(enum total which, __u64 bytes, int verdict)
 {
-	__u32 key = which;
-	struct counter *counter = bpf_map_lookup_elem(&totals, &key);
+	struct counter *counter = bpf_map_lookup_elem(&totals, &which);
 
 	if (counter) {
 		counter->packets += 1;
@@ -230,21 +246,26 @@ int balancer(struct xdp_md *ctx)
 	if (!find_headers(&h, data, end))
 		return count(TOTAL_PASSED, bytes, XDP_PASS);
 
-	struct endpoint to = {.address = h.ip->daddr, .port = h.ports[1], .protocol = h.ip->protocol};
+	__u16 source_port = bpf_ntohs(h.ports[0]), destination_port = bpf_ntohs(h.ports[1]);
+	struct endpoint to = {
+		.address = ipv4_of(h.ip->daddr),
+		.port = destination_port,
+		.protocol = h.ip->protocol,
+	};
 
 	service = bpf_map_lookup_elem(&services, &to);
 	if (service) {
 		__u32 number = 0;
-		struct backend *backend = choose(service, h.ip->saddr, h.ports[0], &number);
+		struct backend *backend = choose(service, h.ip->saddr, source_port, &number);
 		struct counter *counter;
 
 		if (!backend)
 			return count(TOTAL_NO_BACKEND, bytes, XDP_DROP);
 
 		struct session_key key = {
-			.client = h.ip->saddr,
+			.client = ipv4_of(h.ip->saddr),
 			.backend = backend->address,
-			.client_port = h.ports[0],
+			.client_port = source_port,
 			.backend_port = backend->port,
 			.protocol = h.ip->protocol,
 		};
@@ -252,7 +273,7 @@ int balancer(struct xdp_md *ctx)
 
 		__builtin_memcpy(value.client_mac, h.eth->h_source, ETH_ALEN);
 		bpf_map_update_elem(&sessions, &key, &value, BPF_ANY);
-		rewrite(&h, &h.ip->daddr, backend->address, &h.ports[1], backend->port);
+		rewrite(&h, &h.ip->daddr, &backend->address, &h.ports[1], backend->port);
 		send_to(&h, backend->mac);
 		counter = bpf_map_lookup_elem(&per_backend, &number);
 		if (counter) {
@@ -263,17 +284,17 @@ int balancer(struct xdp_md *ctx)
 	}
 
 	struct session_key key = {
-		.client = h.ip->daddr,
-		.backend = h.ip->saddr,
-		.client_port = h.ports[1],
-		.backend_port = h.ports[0],
+		.client = ipv4_of(h.ip->daddr),
+		.backend = ipv4_of(h.ip->saddr),
+		.client_port = destination_port,
+		.backend_port = source_port,
 		.protocol = h.ip->protocol,
 	};
 
 	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session)
 		return count(TOTAL_PASSED, bytes, XDP_PASS);
-	rewrite(&h, &h.ip->saddr, session->address, &h.ports[0], session->port);
+	rewrite(&h, &h.ip->saddr, &session->address, &h.ports[0], session->port);
 	send_to(&h, session->client_mac);
 	return count(TOTAL_RETURNED, bytes, XDP_TX);
 }

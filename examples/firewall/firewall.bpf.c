@@ -34,17 +34,17 @@ struct network6 {
 };
 
 struct port_key {
-	__be16 port;
+	__u16 port;
 	__u8 protocol;
 	__u8 pad;
 };
 
 struct event {
 	__u64 time_ns;
-	__u32 reason;
+	enum reason reason;
 	__u32 rule; // number of the network's rule, zero without one
 	struct address source, destination;
-	__be16 source_port, destination_port;
+	__u16 source_port, destination_port;
 	__u16 length;
 	__u8 family;
 	__u8 protocol;
@@ -88,7 +88,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASON_COUNT);
-	__type(key, __u32);
+	__type(key, enum reason);
 	__type(value, struct counter);
 } counters SEC(".maps");
 
@@ -97,17 +97,20 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps");
 
+// Nobody reads it: it brings the event's type into the object's BTF, so that readers can show events by field names.
+const struct event *event_type __attribute__((unused));
+
 static __always_inline __u32 *find_network(const struct packet *p)
 {
 	if (p->family == 4) {
 		struct network4 key = {.prefix_bits = 32};
 
-		__builtin_memcpy(key.address, p->source.words, 4);
+		__builtin_memcpy(key.address, p->source.bytes, 4);
 		return bpf_map_lookup_elem(&blocked4, &key);
 	}
 	struct network6 key = {.prefix_bits = 128};
 
-	__builtin_memcpy(key.address, p->source.words, 16);
+	__builtin_memcpy(key.address, p->source.bytes, 16);
 	return bpf_map_lookup_elem(&blocked6, &key);
 }
 
@@ -147,7 +150,7 @@ static __always_inline enum reason judge(const struct packet *p, __u32 *rule)
 	return action && *action == PORT_ALLOW ? REASON_ALLOWED_PORT : REASON_PASS;
 }
 
-static __always_inline void report(const struct packet *p, __u32 reason, __u32 rule, __u64 length)
+static __always_inline void report(const struct packet *p, enum reason reason, __u32 rule, __u64 length)
 {
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
@@ -172,7 +175,8 @@ int firewall(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
 	struct packet packet = {};
-	__u32 reason = REASON_PASS, rule = 0;
+	enum reason reason = REASON_PASS;
+	__u32 rule = 0;
 	struct counter *counter;
 	int drop;
 

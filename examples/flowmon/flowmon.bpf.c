@@ -8,7 +8,7 @@
 
 struct flow_key {
 	struct address low, high; // the lower address first, so that both directions are one flow
-	__be16 low_port, high_port;
+	__u16 low_port, high_port;
 	__u16 vlan;
 	__u8 family;
 	__u8 protocol;
@@ -43,6 +43,9 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } new_flows SEC(".maps");
 
+// Nobody reads it: it brings the event's type into the object's BTF.
+const struct new_flow *new_flow_type __attribute__((unused));
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -53,13 +56,15 @@ struct {
 // Whether the sender is the flow's high end: the one with the larger address, then the larger port.
 static __always_inline int is_high(const struct packet *p)
 {
+	const __be32 *sources = (const void *)&p->source, *destinations = (const void *)&p->destination;
+
 	for (int i = 0; i < 4; i++) {
-		__u32 source = bpf_ntohl(p->source.words[i]), destination = bpf_ntohl(p->destination.words[i]);
+		__u32 source = bpf_ntohl(sources[i]), destination = bpf_ntohl(destinations[i]);
 
 		if (source != destination)
 			return source > destination;
 	}
-	return bpf_ntohs(p->source_port) > bpf_ntohs(p->destination_port);
+	return p->source_port > p->destination_port;
 }
 
 // Fills the key; whether the sender is the flow's high end. Not inlined, for the sake of the 512 bytes of stack.

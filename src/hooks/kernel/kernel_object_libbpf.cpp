@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "hooks/kernel/kernel_object.hpp"
+#include "object/link.hpp"
 #include "platform/program_type.hpp"
 
 namespace skep::hooks {
@@ -196,8 +197,10 @@ Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint
     program_fd_ = bpf_program__fd(program);
     loses_header_ = type == platform::ProgramType::SocketFilter;
 
+    // libbpf makes every map of the object; only the program's own are of interest, as with our own runtime.
+    SKEP_ASSIGN(const object::LinkedProgram linked, object::link(spec, program_index));
     maps_.resize(spec.maps.size());
-    for (uint32_t index = 0; index < spec.maps.size(); ++index) SKEP_TRY(adopt_map(spec, index));
+    for (uint32_t index : linked.maps) SKEP_TRY(adopt_map(spec, index));
     return {};
 }
 
