@@ -2,7 +2,7 @@
 // BTF sections: what parse() accepts can be walked, written as text, used to read values and to answer CO-RE questions
 // without another check.
 //
-// seeds: build/dev/tests/btf/*
+// seeds: build/dev/tests/objects/*.btf
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

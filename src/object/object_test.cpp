@@ -102,6 +102,16 @@ TEST(Object, FunctionsLieOnInstructionsAndDoNotOverlap) {
     EXPECT_EQ(program_names(*read(image)), (std::vector<std::string>{"b"}));
 }
 
+TEST(Object, EveryFunctionHasAName) {
+    Image unnamed;
+    const uint16_t xdp = unnamed.add_code("xdp", {exit_insn});
+    unnamed.symbol(function("", xdp, 0, 8));
+    EXPECT_EQ(program_names(*read(unnamed)), (std::vector<std::string>{"xdp"}));
+    Image nowhere;
+    nowhere.add_code("", {exit_insn});
+    EXPECT_FALSE(read(nowhere));
+}
+
 TEST(Object, CodeIsWholeInstructions) {
     Image image;
     image.add("xdp", std::vector<std::byte>(12), elf::flag_alloc | elf::flag_exec);

@@ -14,8 +14,9 @@ bool is_subprogram_section(std::string_view name) { return name == ".text" || na
 
 /// GNU and LLVM agree that a function symbol is STT_FUNC; hand-written assembly may leave a plain global label.
 bool may_name_function(const SymbolSpec& s, bool labels) {
+    if (s.name.empty()) return false;
     if (s.kind == SymbolKind::Function) return true;
-    return labels && s.kind == SymbolKind::None && s.binding != SymbolBinding::Local && !s.name.empty();
+    return labels && s.kind == SymbolKind::None && s.binding != SymbolBinding::Local;
 }
 
 }  // namespace
@@ -32,6 +33,9 @@ Result<void> Reader::read_code() {
         if (!section.executable() || section.type != elf::section_progbits) continue;
         if ((section.flags & elf::flag_compressed) != 0) {
             return broken(Errc::Unsupported, section.name, 0, "a compressed section of code");
+        }
+        if (section.name.empty()) {
+            return broken(Errc::Malformed, section.name, section.offset, "a section of code has no name");
         }
         if (section.size % 8 != 0) {
             return broken(Errc::Malformed, section.name, section.size, "a section of code ends inside an instruction",
