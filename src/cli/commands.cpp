@@ -15,6 +15,7 @@ namespace skep::cli {
     X(inspect)                   \
     X(disasm)                    \
     X(asm)                       \
+    X(run)                       \
     SKEP_DEVELOPMENT_COMMANDS(X) \
     X(doctor)                    \
     X(version)                   \
