@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `skep doctor`: what this host and this build offer.
+#include <fmt/format.h>
+
+#include "base/os.hpp"
 #include "cli/command.hpp"
 #include "cli/json.hpp"
 #include "cli/os/host.hpp"
 #include "cli/table.hpp"
+#include "runtime/load/engines.hpp"
 
 namespace skep::cli {
 
@@ -11,16 +15,16 @@ namespace {
 
 std::vector<host::Feature> build_features() {
     std::vector<host::Feature> list;
-#if defined(SKEP_PRODUCTION)
-    list.push_back({"interpreter", false, "a production build has none"});
-#else
-    list.push_back({"interpreter", true, "development build"});
-#endif
-#if defined(SKEP_HAS_JIT)
-    list.push_back({"jit", true, "x86-64"});
-#else
-    list.push_back({"jit", false, "not built for this processor"});
-#endif
+    bool interpreter = false, jit = false;
+    for (const runtime::EngineKind engine : runtime::available_engines()) {
+        interpreter = interpreter || engine == runtime::EngineKind::Interpreter;
+        jit = jit || engine == runtime::EngineKind::Jit;
+    }
+    list.push_back({"interpreter", interpreter, interpreter ? "development build" : "a production build has none"});
+    list.push_back(
+        {"jit", jit, jit ? "native code, written and then made executable" : "not built for this processor"});
+    const uint32_t lanes = skep_os_cpu_count();
+    list.push_back({"lanes", true, fmt::format("{}, one per possible CPU", lanes)});
     return list;
 }
 

@@ -38,7 +38,7 @@ void add_option(CLI::App& app, const OptionSpec& spec, std::list<Slot>& slots) {
         slot.option = app.add_flag(flags, slot.flag);
         return;
     }
-    slot.option = app.add_option(flags, slot.value);
+    slot.option = app.add_option(flags, slot.value)->take_last();
     if (spec.kind == Kind::Number) slot.option->check(CLI::Validator(check_number, "N"));
     if (spec.kind == Kind::Choice) {
         std::vector<std::string> choices;

@@ -22,6 +22,14 @@ namespace {
 constexpr size_t log_bytes = 1 << 20;
 constexpr size_t ethernet_header = 14;
 
+/// Whether a program array holds the program from the start: then libbpf must load it too.
+bool stands_in_map(const object::ObjectSpec& spec, std::string_view program) {
+    for (const object::MapSpec& map : spec.maps)
+        for (const object::MapSlot& slot : map.slots)
+            if (slot.is_program && spec.programs[slot.target].name == program) return true;
+    return false;
+}
+
 /// libbpf's warnings, for the error's `why`. libbpf hands its printing function no context, hence the one global of
 /// this room; loads happen one at a time per thread.
 thread_local std::string* warnings = nullptr;
@@ -178,7 +186,7 @@ Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
         const bool chosen = wanted.name == bpf_program__name(program);
-        bpf_program__set_autoload(program, chosen);
+        bpf_program__set_autoload(program, chosen || stands_in_map(spec, bpf_program__name(program)));
         if (chosen) bpf_program__set_type(program, static_cast<bpf_prog_type>(platform::program_type_linux_id(type)));
     }
     program = bpf_object__find_program_by_name(object_.get(), wanted.name.c_str());
