@@ -11,9 +11,10 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <set>
 #include <vector>
 
@@ -158,7 +159,7 @@ class Flow {
     void enqueue(uint32_t block) {
         if (blocks_[block].queued) return;
         blocks_[block].queued = true;
-        queue_.push_back(block);
+        queue_.push(block);
     }
     void enqueue_all_seen() {
         for (uint32_t i = 0; i < blocks_.size(); ++i) {
@@ -185,7 +186,8 @@ class Flow {
     std::vector<uint32_t> block_of_;  ///< by slot; no_block where no block starts
     std::vector<Block> blocks_;
     std::vector<Sub> subs_;
-    std::deque<uint32_t> queue_;
+    /// The block that comes first in the program goes first: loops settle before what follows them is looked at.
+    std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> queue_;
     uint16_t sub_ = 0;  ///< of the block that runs
     std::optional<Error> error_;
 };
@@ -269,8 +271,8 @@ Result<void> Flow::solve() {
     entry.regs[isa::frame_register] = {Kind::Stack, 0, 0};
     flow_to(0, entry);
     while (!queue_.empty()) {
-        const uint32_t block = queue_.front();
-        queue_.pop_front();
+        const uint32_t block = queue_.top();
+        queue_.pop();
         blocks_[block].queued = false;
         run_block(block, nullptr);
     }

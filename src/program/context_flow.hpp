@@ -3,6 +3,7 @@
 // instruction, which registers certainly hold the context, may hold it, or certainly do not.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -31,10 +32,15 @@ struct ContextValue {
     static constexpr uint16_t any_owner = 0xffff;
 
     Kind kind = Kind::Unset;
+    uint8_t reserved = 0;
     uint16_t owner = 0;
     int32_t offset = 0;
 
-    bool operator==(const ContextValue&) const = default;
+    constexpr ContextValue() = default;
+    constexpr ContextValue(Kind k, uint16_t of, int32_t at) : kind(k), owner(of), offset(at) {}
+    constexpr bool operator==(const ContextValue& other) const {
+        return std::bit_cast<uint64_t>(*this) == std::bit_cast<uint64_t>(other);
+    }
 };
 
 /// Sizes of one map of the program, in bytes.
