@@ -82,13 +82,20 @@ bool read_conversion(const char* at, Conversion* out) {
     return true;
 }
 
+/// Bytes before the NUL, or `most` if there is none among them. (A kernel need not have the C library's functions.)
+size_t text_length(const char* text, size_t most) {
+    size_t length = 0;
+    while (length < most && text[length] != 0) ++length;
+    return length;
+}
+
 /// The text at `source`, up to its NUL or `room` - 1 bytes; always ends in a NUL. Returns bytes written with the NUL,
 /// or 0 if it runs into memory that cannot be read (strncpy_from_kernel_nofault).
 size_t copy_text(char* out, size_t room, uint64_t source) {
     const size_t most = room - 1;
     const size_t readable = skep_os_copy_nofault(out, pointer_to(source), most);
-    const void* end = memchr(out, 0, readable);
-    if (end != nullptr) return static_cast<size_t>(static_cast<const char*>(end) - out) + 1;
+    const size_t length = text_length(out, readable);
+    if (length < readable) return length + 1;
     if (readable < most) return 0;
     out[most] = 0;
     return room;
@@ -306,7 +313,7 @@ size_t format_print(char* out, size_t out_bytes, const char* format, const uint8
                 if (c.left && c.width > 1) pad(w, c.width, 1, ' ');
                 break;
             case Kind::Text: {
-                const size_t length = strlen(text);
+                const size_t length = text_length(text, SIZE_MAX);
                 if (!c.left) pad(w, c.width, length, ' ');
                 w.put(text);
                 if (c.left) pad(w, c.width, length, ' ');
@@ -315,7 +322,7 @@ size_t format_print(char* out, size_t out_bytes, const char* format, const uint8
             }
             case Kind::WidthlessText:
                 w.put(text);
-                at += strlen(text) + 1;
+                at += text_length(text, SIZE_MAX) + 1;
                 break;
         }
         f = c.end - 1;
