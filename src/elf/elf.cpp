@@ -52,24 +52,24 @@ struct File::Reader {
                            "give the object file that clang -target bpf -c wrote");
         }
         if (u8(4) != 2) {
-            return damaged(Errc::Unsupported, 4, "not a 64-bit ELF file", fmt::format("EI_CLASS is {}", u8(4)));
+            return damaged(Errc::Malformed, 4, "not a 64-bit ELF file", fmt::format("EI_CLASS is {}", u8(4)));
         }
         if (u8(5) != 1) {
             return damaged(Errc::Unsupported, 5, "not a little-endian ELF file", fmt::format("EI_DATA is {}", u8(5)),
                            "compile with -target bpfel (or plain bpf on a little-endian machine)");
         }
         if (u8(6) != 1) {
-            return damaged(Errc::Unsupported, 6, "unknown ELF version", fmt::format("EI_VERSION is {}", u8(6)));
+            return damaged(Errc::Malformed, 6, "unknown ELF version", fmt::format("EI_VERSION is {}", u8(6)));
         }
         const uint16_t type = *read_le<uint16_t>(bytes, 16);
         if (type != relocatable) {
-            return damaged(Errc::Unsupported, 16, "not a relocatable object",
+            return damaged(Errc::Malformed, 16, "not a relocatable object",
                            fmt::format("e_type is {}, a relocatable object has 1", type),
                            "give the compiler's object file (clang -c), not a linked program or library");
         }
         file.machine_ = *read_le<uint16_t>(bytes, 18);
         if (file.machine_ != machine_bpf && file.machine_ != machine_none) {
-            return damaged(Errc::Unsupported, 18, "not an eBPF object",
+            return damaged(Errc::Malformed, 18, "not an eBPF object",
                            fmt::format("e_machine is {}, eBPF is 247", file.machine_),
                            "compile with clang -target bpf");
         }

@@ -257,10 +257,11 @@ TEST(Assembler, AnErrorPointsAtThePlace) {
     EXPECT_EQ(code.error().where().source_line, 2u);
     EXPECT_EQ(code.error().where().source_column, 11u);
     EXPECT_EQ(code.error().to_string(),
-              "error: line 2, column 11: expected a number\n"
+              "error: line 2, column 11: there is no such register\n"
               "  why:  \n"
               "     2 |     r1 += r12\n"
-              "       |           ^");
+              "       |           ^\n"
+              "  hint: registers are r0 to r10, and w0 to w10 for their low halves");
 }
 
 struct ErrorCase {

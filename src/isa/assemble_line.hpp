@@ -112,6 +112,11 @@ class Line {
         }
         if (!is_digit(peek())) {
             at_ = n.column;
+            const std::string_view word = rest();
+            if (word.size() > 1 && (word[0] == 'r' || word[0] == 'w') && is_digit(word[1])) {
+                return fail(at_, "there is no such register",
+                            "registers are r0 to r10, and w0 to w10 for their low halves");
+            }
             return expected("a number");
         }
         unsigned base = 10;
