@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-COMMAND = os.environ["SKEP_COMMAND"].split(" ") if " " in os.environ["SKEP_COMMAND"] else os.environ["SKEP_COMMAND"].split(";")
+COMMAND = os.environ["SKEP_COMMAND"].split()
 BINARY_DIR = os.environ["SKEP_BINARY_DIR"]
 OBJECTS = sorted(glob.glob(BINARY_DIR + "/tests/objects/*.o"))
 INSTALLED = sorted(glob.glob("/usr/lib/x86_64-linux-gnu/bpf/*.o"))

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-COMMAND = os.environ["SKEP_COMMAND"].split(" ") if " " in os.environ["SKEP_COMMAND"] else os.environ["SKEP_COMMAND"].split(";")
+COMMAND = os.environ["SKEP_COMMAND"].split()
 BINARY_DIR = os.environ["SKEP_BINARY_DIR"]
 OBJECT = BINARY_DIR + "/tests/objects/run.o"
 ETHERNET, RAW = 1, 101
