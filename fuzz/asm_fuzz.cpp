@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arbitrary text in both dialects: an error with a place in the text, or code that decodes and whose text assembles to
 // the same code.
+//
+// seeds: src/isa/asm_test.cpp
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arbitrary slots: each is an instruction that survives encoding and both dialects, or is refused cleanly.
+//
+// seeds: build/dev/tests/objects/*.o
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

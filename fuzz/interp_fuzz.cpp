@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arbitrary programs past the verifier: refused cleanly, or run by the checked interpreter inside their memory and
 // steps, with the same result in both dispatches.
+//
+// seeds: build/dev/tests/objects/*.o
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
