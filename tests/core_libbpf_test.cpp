@@ -70,7 +70,7 @@ void compare(const std::string& path, const std::string& target_path, size_t& co
             EXPECT_EQ(slot.regs, ours->code[record.insn].regs) << name << " " << record.insn;
             EXPECT_EQ(slot.offset, ours->code[record.insn].offset) << name << " " << record.insn;
             // libbpf adds the record's number to the imm of an absent one, so that its log can name it.
-            if (ours->code[record.insn].imm != 195896080) {
+            if (ours->code[record.insn].imm != absent_helper) {
                 EXPECT_EQ(slot.imm, ours->code[record.insn].imm) << name << " " << record.insn;
             }
             ++compared;

@@ -233,13 +233,17 @@ TEST(Objects, PartsThatAreNotSupportedAreRefusedOnlyWhereNeeded) {
     EXPECT_FALSE(spec.license);
     std::set<std::string> named;
     for (const UnsupportedPart& u : spec.unsupported) named.insert(u.section);
-    EXPECT_EQ(named, (std::set<std::string>{".struct_ops", "features"}));
+    EXPECT_EQ(named, (std::set<std::string>{".addr_space.1", ".struct_ops", "features"}));
     check_stream(spec, linked(spec, "plain"));
     const auto refused = link(spec, spec.find_program("wants_features"));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), Errc::Unsupported);
     EXPECT_NE(refused.error().to_string().find("features"), std::string::npos);
     EXPECT_EQ(refused.error().where().source_line, 22u);
+    const auto arena = link(spec, spec.find_program("wants_arena"));
+    ASSERT_FALSE(arena);
+    EXPECT_EQ(arena.error().code(), Errc::Unsupported);
+    EXPECT_NE(arena.error().to_string().find("arena"), std::string::npos);
 }
 
 TEST(Objects, CoreRecordsAreAnsweredByAnotherLayout) {

@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint64_t short_header = 24;  // without CO-RE, as the first compilers wrote it
 constexpr uint64_t full_header = 32;
+constexpr size_t max_sections = 1024;
+constexpr size_t max_section_name = 512;
 
 Error damaged(Errc code, uint64_t offset, std::string what, std::string why = {}) {
     Where where;
@@ -89,7 +91,7 @@ Result<BtfExt> BtfExt::parse(Bytes bytes, const Btf& btf) {
             auto home = std::ranges::find(out.sections, name, &SectionRecords::section);
             if (home == out.sections.end()) {
                 // Each entry copies one name: without this bound many entries could multiply a long one.
-                if (out.sections.size() >= 4096 || name.size() > 4096) {
+                if (out.sections.size() >= max_sections || name.size() > max_section_name) {
                     return damaged(Errc::LimitExceeded, at + next - 8, "BTF.ext speaks of too many sections");
                 }
                 out.sections.push_back({std::string(name), {}, {}, {}});

@@ -13,11 +13,7 @@ namespace skep::object {
 
 namespace {
 
-// The call of a helper that does not exist, which stands where code asks for something the target has not: libbpf's
-// number, so that whoever reads a log recognises it.
-constexpr int32_t absent_call = 195896080;
-
-isa::Slot absent_insn() { return isa::encode({.op = isa::Op::Call, .imm = absent_call}).slots[0]; }
+isa::Slot absent_insn() { return isa::encode({.op = isa::Op::Call, .imm = absent_helper}).slots[0]; }
 
 /// The same load or store at another width; null if there is none.
 const isa::Row* resized(const isa::Row& row, uint32_t bytes) {

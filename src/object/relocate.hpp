@@ -3,16 +3,23 @@
 // those of a target's BTF. The only place where that happens (DESIGN.md section 2).
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.hpp"
 #include "btf/btf.hpp"
 #include "object/linked_program.hpp"
 
 namespace skep::object {
 
+/// The helper number of the call that stands where code asks for something that the target has not: libbpf's number, so
+/// that whoever reads a log recognises it. No system has such a helper. Reachable, it must be refused; behind a check
+/// that is never true it is dead code, and the program is good.
+constexpr int32_t absent_helper = 195896080;
+
 /// Applies every record of program.core_relocations. `local` is the object's BTF; `target` what the program will run
-/// against. Instructions whose relocation has no match are turned into a call of an invalid helper, as libbpf does, so
-/// that code guarded by an existence check still loads. Runs once: the records stay, and say what was done.
-/// Errors: Malformed (a record or instruction that makes no sense), Unresolved (ambiguous matches).
+/// against. Instructions whose relocation has no match become a call of absent_helper (both slots of a wide load), as
+/// libbpf has it, so that code guarded by an existence check still loads. Runs once: the records stay, and say what was
+/// done. Errors: Malformed (a record or instruction that makes no sense), Unresolved (ambiguous matches).
 Result<void> relocate(LinkedProgram& program, const btf::Btf& local, const btf::Btf& target);
 
 }  // namespace skep::object

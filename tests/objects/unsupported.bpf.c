@@ -20,3 +20,8 @@ int plain(struct xdp_md *ctx) { return 2; }
 
 SEC("xdp")
 int wants_features(struct xdp_md *ctx) { return *(volatile int *)&oddly_placed; }
+
+int __attribute__((address_space(1))) in_arena = 1;
+
+SEC("xdp")
+int wants_arena(struct xdp_md *ctx) { return *(volatile int __attribute__((address_space(1))) *)&in_arena; }
