@@ -65,10 +65,10 @@ Result<Buffer> hex_bytes(const std::string& text, size_t size, const std::string
         const bool blank = c == ' ' || c == '\t' || c == ':';
         if (blank && digits == 0) continue;
         if (!blank) {
-            const size_t digit = std::string_view("0123456789abcdef").find(static_cast<char>(c | 0x20));
-            if (digit == std::string_view::npos || (c | 0x20) == 0)
+            const size_t digit = std::string_view("0123456789abcdefABCDEF").find(c);
+            if (c == 0 || digit == std::string_view::npos)
                 return misfit(what, fmt::format("\"{}\" is not a row of hex bytes", text));
-            value = value * 16 + static_cast<unsigned>(digit);
+            value = value * 16 + static_cast<unsigned>(digit < 16 ? digit : digit - 6);
             ++digits;
         }
         if (blank || digits == 2) {
