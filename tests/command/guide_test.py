@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every command of docs/guide.md is run and prints what the page shows; "..." in the page stands for anything."""
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import unittest
+
+COMMAND = os.environ["SKEP_COMMAND"].split()
+BINARY_DIR = os.environ["SKEP_BINARY_DIR"]
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def blocks(text):
+    """(command words, expected lines) of each console block."""
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        first, *expected = block.splitlines()
+        yield shlex.split(first.removeprefix("$ ")), expected
+
+
+def pattern(expected):
+    """A line `...` is any number of lines, `...` inside one any text."""
+    parts = []
+    for line in expected:
+        if line == "...":
+            parts.append(r"(?:.*\n)*?")
+        else:
+            parts.append(".*".join(re.escape(piece) for piece in line.split("...")) + r"\n")
+    return re.compile("".join(parts))
+
+
+class Guide(unittest.TestCase):
+    def test_each_command_prints_what_the_page_shows(self):
+        page = list(blocks((ROOT / "docs/guide.md").read_text()))
+        self.assertGreater(len(page), 3)
+        for words, expected in page:
+            self.assertEqual("skep", words[0])
+            here = [word.replace("build/dev", BINARY_DIR) for word in words[1:]]
+            run = subprocess.run(COMMAND + here, cwd=ROOT, capture_output=True, text=True)
+            out = (run.stdout + run.stderr).replace(BINARY_DIR, "build/dev").replace("\r", "")
+            self.assertRegex(out, pattern(expected), " ".join(words))
+            self.assertTrue(pattern(expected).fullmatch(out), " ".join(words) + "\n" + out)
+
+    def test_the_comparison_can_fail(self):
+        self.assertTrue(pattern(["a ... c", "...", "z"]).fullmatch("a b c\nx\ny\nz\n"))
+        self.assertFalse(pattern(["a ... c", "z"]).fullmatch("a b d\nz\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
