@@ -20,6 +20,7 @@ namespace skep::cli {
 namespace {
 
 constexpr size_t batch_packets = 256;
+constexpr size_t kept_batches = 1 << 20;
 
 /// One line per packet: its number, verdict, length and bytes afterwards.
 class VerdictFile {
@@ -86,6 +87,15 @@ struct Runner {
     uint64_t number = 0;  ///< of the packet in the capture, from 1
 
     Result<void> handle(const Batch& batch, const std::vector<uint64_t>& numbers) {
+        const uint64_t before = backend.elapsed_ns();
+        SKEP_TRY(run_batch(batch, numbers));
+        const uint64_t spent = backend.elapsed_ns() - before;
+        if (!batch.packets.empty() && summary.batch_ns.size() < kept_batches)
+            summary.batch_ns.push_back(static_cast<double>(spent) / static_cast<double>(batch.packets.size()));
+        return {};
+    }
+
+    Result<void> run_batch(const Batch& batch, const std::vector<uint64_t>& numbers) {
         return backend.run(batch.bytes, [&](size_t i, const PacketReport& report) -> Result<void> {
             ++summary.packets;
             ++summary.verdicts[report.verdict];

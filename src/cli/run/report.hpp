@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "cli/json.hpp"
 #include "cli/output.hpp"
@@ -21,8 +22,9 @@ struct RunSummary {
     std::map<std::string, uint64_t> redirects;  ///< target -> packets
     uint64_t passed = 0;                        ///< written by --pass-to
     uint64_t elapsed_ns = 0;
-    bool sum_percpu = false;  ///< one value for all CPUs
-    size_t entry_limit = 32;  ///< of a map, in text
+    std::vector<double> batch_ns;  ///< per batch of packets: nanoseconds per packet
+    bool sum_percpu = false;       ///< one value for all CPUs
+    size_t entry_limit = 32;       ///< of a map, in text
     size_t event_limit = 10;
     std::string event_type;  ///< BTF type of events; empty: guessed
 };

@@ -67,14 +67,17 @@ class SkepBackend final : public Backend {
 
     Result<void> run(const std::vector<Bytes>& packets,
                      const std::function<Result<void>(size_t, const PacketReport&)>& each) override {
-        settings_.chance = session_chance_.value_or(settings_.chance);
-        SKEP_ASSIGN(const auto session, hooks::PacketSession::open(loaded_->lanes(), program_->program->type(),
-                                                                   program_->program->personality(), settings_));
+        if (session_ != nullptr) {
+            session_->enter();
+        } else {
+            SKEP_ASSIGN(session_, hooks::PacketSession::open(loaded_->lanes(), program_->program->type(),
+                                                             program_->program->personality(), settings_));
+        }
         std::optional<Error> failed;
         const skep_entry entry = program_->program->entry();
         const uint64_t before = skep_os_monotonic_ns();
         uint64_t aside = 0;
-        session->run_batch(entry, packets, [&](size_t i, const hooks::PacketResult& result) {
+        session_->run_batch(entry, packets, [&](size_t i, const hooks::PacketResult& result) {
             if (failed) return;
             if (result.fault != SKEP_FAULT_NONE) {
                 failed = fault(result);
@@ -93,7 +96,7 @@ class SkepBackend final : public Backend {
             if (Result<void> taken = each(i, report); !taken) failed = std::move(taken).error();
         });
         elapsed_ += skep_os_monotonic_ns() - before - aside;
-        session_chance_ = session->chance();
+        session_->leave();  // others (and the reader of the maps' contents) get their turn
         if (failed) return *std::move(failed);
         return {};
     }
@@ -235,7 +238,7 @@ class SkepBackend final : public Backend {
     std::unique_ptr<runtime::LoadedObject> loaded_;
     const runtime::LoadedProgram* program_;
     hooks::PacketSettings settings_;
-    std::optional<runtime::Chance> session_chance_;  ///< goes on from batch to batch
+    std::unique_ptr<hooks::PacketSession> session_;  ///< entered during run() alone
     uint64_t elapsed_ = 0;
     std::vector<std::string> lines_;
     uint64_t lines_dropped_ = 0;

@@ -65,12 +65,25 @@ Result<std::unique_ptr<PacketSession>> PacketSession::open(Lanes& lanes, Program
     session->rx_queue_ = settings.rx_queue;
     session->room_.resize(room_bytes);
     session->run_.init(type, lanes.acquire());
+    session->entered_ = true;
     session->run_.chance = settings.chance;
     session->run_.log = settings.log;
     return session;
 }
 
-PacketSession::~PacketSession() { lanes_->release(lane()); }
+PacketSession::~PacketSession() {
+    if (entered_) leave();
+}
+
+void PacketSession::leave() {
+    lanes_->release(lane());
+    entered_ = false;
+}
+
+void PacketSession::enter() {
+    run_.context.lane = lanes_->acquire();
+    entered_ = true;
+}
 
 bool PacketSession::refuses(Bytes packet) const {
     const size_t least = type_ == ProgramType::SocketFilter ? ethernet_header + 1 : ethernet_header;

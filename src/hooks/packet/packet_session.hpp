@@ -37,8 +37,8 @@ struct PacketResult {
     uint32_t fault_insn = 0;
 };
 
-/// A run over packets, one after the other, on one thread. Owns a lane from its making to its end, which is to say:
-/// keep it for a batch, not for ever.
+/// A run over packets, one after the other, on one thread. Owns a lane from its making to its end, save between leave()
+/// and enter(): hold it for a batch, not for ever.
 class PacketSession {
   public:
     /// Requires: `type` is Xdp, SchedCls, SchedAct or SocketFilter; the programs run belong to a runtime with these
@@ -51,6 +51,11 @@ class PacketSession {
     PacketSession& operator=(const PacketSession&) = delete;
 
     uint32_t lane() const { return run_.context.lane; }
+    /// Gives the lane back between batches, keeping buffers, clock and generator. Requires: entered.
+    void leave();
+    /// Takes a lane again. Requires: left.
+    void enter();
+
     /// The state of clock and generator now, to go on from in another session.
     const runtime::Chance& chance() const { return run_.chance; }
     /// Fewer bytes than an Ethernet header (socket_filter: not more than one), or more than largest_packet_bytes.
@@ -86,6 +91,7 @@ class PacketSession {
     uint8_t* data_ = nullptr;
     uint8_t* data_end_ = nullptr;
     uint8_t* data_meta_ = nullptr;
+    bool entered_ = false;
     size_t dirty_ = 0;  ///< bytes of room before the packet that may not be zero any more
 };
 
