@@ -10,6 +10,7 @@
 #include "base/atomic.hpp"
 #include "base/lane.hpp"
 #include "base/os.hpp"
+#include "maps/lpm_lines.hpp"
 #include "maps/map.hpp"
 
 namespace skep::maps {
@@ -20,10 +21,13 @@ struct LpmNode : Retired {
     uint32_t prefix_bits = 0;
     uint32_t intermediate = 0;  ///< 1: no prefix of a user, only a fork with two children
     LpmNode* child[2] = {nullptr, nullptr};
+    LpmLine* line = nullptr;   ///< the index' line with this node for a cover and nothing else, if it has one
     uint64_t bytes = 0;        ///< of the whole node
     uint64_t data_offset = 0;  ///< of the prefix' bytes, which follow the value
 
     uint8_t* value() { return reinterpret_cast<uint8_t*>(this) + sizeof(LpmNode); }
+    /// The node of a value. Requires: the value of a node.
+    static LpmNode* of(uint8_t* value) { return reinterpret_cast<LpmNode*>(value - sizeof(LpmNode)); }
     const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(this) + data_offset; }
     bool is_intermediate() const { return atomic::load(&intermediate) != 0; }
     LpmNode* next(uint32_t bit) const { return atomic::load_acquire(&child[bit]); }

@@ -61,14 +61,12 @@ class LpmTrie final : public Map {
 
     void* lookup(const void* key, uint32_t) override {
         const uint32_t bits = key_bits(key);
-        LpmNode* node;
         if (bits == 32 && index_.usable()) [[likely]] {
             uint32_t address;
             memcpy(&address, key_data(key), sizeof address);
-            node = index_.find(__builtin_bswap32(address));
-        } else {
-            node = bits <= max_bits_ ? find(key) : nullptr;
+            return index_.find(__builtin_bswap32(address));
         }
+        LpmNode* node = bits <= max_bits_ ? find(key) : nullptr;
         return node != nullptr ? node->value() : nullptr;
     }
 
@@ -169,7 +167,7 @@ Status LpmTrie::insert(LpmNode* node, uint64_t flags) {
         fork->intermediate = 1;
     }
     if (index_.usable()) {
-        if (Status status = index_.insert(node, replaces); !status.ok()) {
+        if (Status status = index_.insert(node, replaces ? at : nullptr); !status.ok()) {
             if (fork != nullptr) LpmNode::free_now(fork);
             return status;
         }

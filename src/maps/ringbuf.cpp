@@ -58,25 +58,19 @@ int64_t Ringbuf::shared_memory(uint64_t* bytes) const {
 
 // Producers.
 
-void* Ringbuf::reserve(uint64_t size, uint64_t flags) {
-    if (flags != 0 || size > largest_record) return nullptr;
-    const uint64_t bytes = round_up_8(size + header_bytes);
-    if (bytes > def_.max_entries) return nullptr;
+namespace {
 
-    uint64_t start = atomic::load(&reserved_);
-    do {
-        // As in the kernel, a full ring keeps at least one byte (hence 8) free. A reader that lies about its position
-        // makes the difference huge or its own records overwritten, and nothing else.
-        const uint64_t used = start + bytes - atomic::load_acquire(consumer_pos_);
-        if (used > uint64_t{def_.max_entries} - 1) return nullptr;
-    } while (!atomic::compare_exchange(&reserved_, &start, start + bytes));
-
-    uint32_t* header = length_at(start);
-    atomic::store(header + 1, static_cast<uint32_t>((reinterpret_cast<uint8_t*>(header) - base_) / kernel_page_bytes));
-    atomic::store(header, static_cast<uint32_t>(size) | busy_bit);
-    publish(start, start + bytes);
-    return reinterpret_cast<uint8_t*>(header) + header_bytes;
+/// Most records are some words: a call of memcpy would cost as much as all the rest.
+inline void copy_record(void* to, const void* from, size_t bytes) {
+    if (bytes % 8 != 0 || bytes > 64) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += 8)
+        memcpy(static_cast<uint8_t*>(to) + at, static_cast<const uint8_t*>(from) + at, 8);
 }
+
+}  // namespace
 
 // The reader may look at a header only after it was marked busy, so producer_pos must move in the order of the
 // reservations, each time by somebody who knows that the headers before it stand. The kernel has a spinlock around
@@ -88,7 +82,7 @@ void* Ringbuf::reserve(uint64_t size, uint64_t flags) {
 // (stores published_, then looks for a mark) and the waiting one (stores the mark, then looks at published_) must not
 // miss each other; the waiting one pays by skep_os_heavy_barrier(). The mark is taken back by an exchange, so exactly
 // one of the two publishes.
-void Ringbuf::publish(uint64_t start, uint64_t end) {
+inline void Ringbuf::publish(uint64_t start, uint64_t end) {
     if (atomic::load_acquire(&published_) != start && !take_turn(start)) return;
     for (;;) {
         atomic::store_release(producer_pos_, end);
@@ -108,7 +102,7 @@ void Ringbuf::publish(uint64_t start, uint64_t end) {
 
 /// Whether it is for the caller to publish the record at `start`; if not, somebody else will.
 bool Ringbuf::take_turn(uint64_t start) {
-    for (int spin = 0; spin < 1000; ++spin) {
+    for (int spin = 0; spin < 64; ++spin) {
         atomic::relax();
         if (atomic::load_acquire(&published_) == start) return true;
     }
@@ -117,7 +111,27 @@ bool Ringbuf::take_turn(uint64_t start) {
     return atomic::load_acquire(&published_) == start && atomic::exchange(ready_at(start), uint8_t{0}) == 1;
 }
 
-void Ringbuf::commit(void* sample, uint32_t discard, uint64_t flags) {
+inline void* Ringbuf::take_room(uint64_t size) {
+    if (size > largest_record) return nullptr;
+    const uint64_t bytes = round_up_8(size + header_bytes);
+    if (bytes > def_.max_entries) return nullptr;
+
+    uint64_t start = atomic::load(&reserved_);
+    do {
+        // As in the kernel, a full ring keeps at least one byte (hence 8) free. A reader that lies about its position
+        // makes the difference huge or its own records overwritten, and nothing else.
+        const uint64_t used = start + bytes - atomic::load_acquire(consumer_pos_);
+        if (used > uint64_t{def_.max_entries} - 1) return nullptr;
+    } while (!atomic::compare_exchange(&reserved_, &start, start + bytes));
+
+    uint32_t* header = length_at(start);
+    atomic::store(header + 1, static_cast<uint32_t>((reinterpret_cast<uint8_t*>(header) - base_) / kernel_page_bytes));
+    atomic::store(header, static_cast<uint32_t>(size) | busy_bit);
+    publish(start, start + bytes);
+    return reinterpret_cast<uint8_t*>(header) + header_bytes;
+}
+
+inline void Ringbuf::commit(void* sample, uint32_t discard, uint64_t flags) {
     auto* header = reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(sample) - header_bytes);
     const uint32_t length = (atomic::load(header) & ~busy_bit) | discard;
     atomic::store_release(header, length);
@@ -132,11 +146,15 @@ void Ringbuf::commit(void* sample, uint32_t discard, uint64_t flags) {
     if ((flags & rb_force_wakeup) != 0 || (waited_for && (flags & rb_no_wakeup) == 0)) doorbell_.ring();
 }
 
+void* Ringbuf::reserve(uint64_t size, uint64_t flags) { return flags == 0 ? take_room(size) : nullptr; }
+void Ringbuf::submit(void* sample, uint64_t flags) { commit(sample, 0, flags); }
+void Ringbuf::discard(void* sample, uint64_t flags) { commit(sample, discard_bit, flags); }
+
 Status Ringbuf::output(const void* data, uint64_t size, uint64_t flags) {
     if ((flags & ~uint64_t{rb_no_wakeup | rb_force_wakeup}) != 0) return Status(Errc::InvalidArgument, flags);
-    void* sample = reserve(size, 0);
+    void* sample = take_room(size);
     if (sample == nullptr) return Status(Errc::TryAgain, size);
-    memcpy(sample, data, static_cast<size_t>(size));
+    copy_record(sample, data, static_cast<size_t>(size));
     commit(sample, 0, flags);
     return {};
 }

@@ -35,8 +35,8 @@ class Ringbuf final : public Map {
     /// stops before the record until it is submitted or discarded.
     void* reserve(uint64_t size, uint64_t flags);
     /// bpf_ringbuf_submit(), bpf_ringbuf_discard(). Requires: `sample` is from reserve() of this map, once.
-    void submit(void* sample, uint64_t flags) { commit(sample, 0, flags); }
-    void discard(void* sample, uint64_t flags) { commit(sample, discard_bit, flags); }
+    void submit(void* sample, uint64_t flags);
+    void discard(void* sample, uint64_t flags);
     /// bpf_ringbuf_output(): InvalidArgument (unknown flags), TryAgain (no room).
     Status output(const void* data, uint64_t size, uint64_t flags);
     /// bpf_ringbuf_query(): RingbufQuery; 0 for anything else.
@@ -74,6 +74,7 @@ class Ringbuf final : public Map {
     static constexpr uint64_t largest_record = UINT32_MAX / 4;  // RINGBUF_MAX_RECORD_SZ
 
     Status allocate();
+    void* take_room(uint64_t size);
     void commit(void* sample, uint32_t discard, uint64_t flags);
     void publish(uint64_t start, uint64_t end);
     bool take_turn(uint64_t start);
