@@ -51,6 +51,12 @@ TEST(CommandLine, ExitCodesTellUsageErrorsFromResults) {
     }
 }
 
+TEST(CommandLine, APathThatBeginsWithASlashIsAPathOnEveryHost) {
+    const Outcome outcome = call({"inspect", "/no/such/file"});
+    EXPECT_EQ(outcome.code, 4);
+    EXPECT_THAT(outcome.err, HasSubstr("/no/such/file could not be opened"));
+}
+
 TEST(CommandLine, ErrorsGoToStandardErrorAsTextAndToStandardOutputAsJson) {
     const Outcome text = call({"version", "--no-such-option"});
     EXPECT_THAT(text.err, StartsWith("error: "));

@@ -62,6 +62,7 @@ Call parse(std::span<const std::string> words) {
     Call call;
     CLI::App app;
     app.set_help_flag();
+    app.allow_windows_style_options(false);  // a path that begins with a slash is a path, on every host
     app.require_subcommand(0, 1);
     std::list<Slot> global;
     for (const OptionSpec& spec : global_options()) add_option(app, spec, global);
