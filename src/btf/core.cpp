@@ -43,8 +43,8 @@ Error damaged(const Btf& local, const CoreRecord& record, std::string why) {
 
 class Matcher {
   public:
-    Matcher(const Btf& local, const CoreRecord& record, const Btf& target)
-        : local_(local), target_(target), record_(record) {}
+    Matcher(const Btf& local, const CoreRecord& record, const Btf& target, Candidates* known)
+        : local_(local), target_(target), record_(record), known_(known) {}
 
     Result<CoreAnswer> run() {
         SKEP_ASSIGN(spec_, local_spec());
@@ -59,10 +59,16 @@ class Matcher {
 
         std::optional<Spec> found;
         CoreAnswer result;
-        SKEP_ASSIGN(std::vector<TypeId> candidates, find_candidates(name));
+        std::vector<TypeId> candidates, matching;
+        if (known_ != nullptr && known_->contains(record_.type)) {
+            candidates = known_->at(record_.type);
+        } else {
+            candidates = find_candidates(name);
+        }
         for (const TypeId candidate : candidates) {
             const std::optional<Spec> matched = match(candidate);
             if (!matched) continue;
+            matching.push_back(candidate);
             SKEP_ASSIGN(const CoreAnswer one, evaluate(&*matched));
             if (!found) {
                 found = matched;
@@ -77,6 +83,8 @@ class Matcher {
                              "describe more of the type, so that only one matches");
             }
         }
+        // Where nothing matches, nothing is learnt: the question may be whether there is such a thing.
+        if (known_ != nullptr) (*known_)[record_.type] = matching.empty() ? std::move(candidates) : std::move(matching);
         if (found) return result;
         return evaluate(nullptr);
     }
@@ -138,7 +146,7 @@ class Matcher {
                 if (m.name_off != 0) spec.accesses.push_back({id, steps[i], local_.string(m.name_off)});
                 id = m.type;
             } else if (t.kind == Kind::Array) {
-                if (t.count != 0 && steps[i] >= t.count && !last_of_struct(local_, spec)) {
+                if (steps[i] >= t.count && !is_flexible(local_, spec)) {
                     return damaged(local_, record_, "the array is not that long");
                 }
                 if (!advance(steps[i], t.type)) return damaged(local_, record_, "the array's element has no size");
@@ -151,17 +159,17 @@ class Matcher {
         return spec;
     }
 
-    /// Whether the last step went to the last member of a struct, whose array may be longer than declared.
-    static bool last_of_struct(const Btf& btf, const Spec& spec) {
+    /// Whether the last step went to the last member of a struct, an array of no declared length.
+    static bool is_flexible(const Btf& btf, const Spec& spec) {
         if (spec.accesses.empty() || spec.accesses.back().name.empty()) return false;
         const Access& last = spec.accesses.back();
         const Type& t = btf.type(last.type);
         if (!is_composite(t) || last.index + 1 != t.count) return false;
         const Type& array = btf.type(btf.strip(btf.members(t)[last.index].type));
-        return array.kind == Kind::Array && array.count <= 1;
+        return array.kind == Kind::Array && array.count == 0;
     }
 
-    Result<std::vector<TypeId>> find_candidates(std::string_view name) const {
+    std::vector<TypeId> find_candidates(std::string_view name) const {
         std::vector<TypeId> out;
         const Type& wanted = local_.type(record_.type);
         const auto add = [&](std::span<const TypeId> ids) {
@@ -214,7 +222,7 @@ class Matcher {
             if (i > 0) {
                 const Type& array = target_.type(id);
                 if (array.kind != Kind::Array) return std::nullopt;
-                if (array.count != 0 && step.index >= array.count && !last_of_struct(target_, out)) return std::nullopt;
+                if (step.index >= array.count && !is_flexible(target_, out)) return std::nullopt;
                 element = array.type;
             }
             const auto size = target_.size_of(element);
@@ -599,6 +607,7 @@ class Matcher {
     const Btf& local_;
     const Btf& target_;
     const CoreRecord& record_;
+    Candidates* known_;
     Spec spec_;
     uint64_t pairs_ = 0;
     std::unordered_map<uint64_t, bool> memo_;  // composites, by (local, target)
@@ -617,11 +626,11 @@ std::string_view essential_name(std::string_view name) {
     return name;
 }
 
-Result<CoreAnswer> answer(const Btf& local, const CoreRecord& record, const Btf& target) {
+Result<CoreAnswer> answer(const Btf& local, const CoreRecord& record, const Btf& target, Candidates* candidates) {
     if (record.type >= local.type_count()) {
         return Error(Errc::Malformed, "a CO-RE relocation names a type that does not exist");
     }
-    return Matcher(local, record, target).run();
+    return Matcher(local, record, target, candidates).run();
 }
 
 }  // namespace skep::btf

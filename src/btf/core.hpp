@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "base/result.hpp"
 #include "btf/btf.hpp"
@@ -31,8 +33,13 @@ struct CoreAnswer {
 /// `name` without its flavour: "task_struct___v5" is "task_struct".
 std::string_view essential_name(std::string_view name);
 
+/// Target types that still come into question for a local type. What one record finds narrows the choice for the next
+/// ones, as in libbpf: all fields of a type must come from one target type. Start empty, keep for one program.
+using Candidates = std::unordered_map<TypeId, std::vector<TypeId>>;
+
 /// Answers one record. Errors: Malformed (the record does not describe a place in the local type), Unresolved (several
 /// target types match and give different answers), Unsupported.
-Result<CoreAnswer> answer(const Btf& local, const CoreRecord& record, const Btf& target);
+Result<CoreAnswer> answer(const Btf& local, const CoreRecord& record, const Btf& target,
+                          Candidates* candidates = nullptr);
 
 }  // namespace skep::btf

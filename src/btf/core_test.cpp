@@ -141,6 +141,41 @@ TEST(Core, MatchingLooksIntoMembersAndBehindPointersAtNames) {
         << "a forward declaration stands for its struct";
 }
 
+TEST(Core, AllFieldsOfATypeComeFromOneTargetType) {
+    Types local, target;
+    const TypeId u32 = local.integer("unsigned int", 4);
+    const TypeId type = local.record("s", 8, {{"a", u32, 0}, {"b", u32, 32}});
+    const uint32_t first = local.text("0:0"), second = local.text("0:1");
+    const TypeId u = target.integer("unsigned int", 4);
+    target.record("s___1", 8, {{"a", u, 0}});
+    target.record("s___2", 8, {{"b", u, 0}});
+    const auto from = local.parse(), to = target.parse();
+    ASSERT_TRUE(from && to);
+    const CoreRecord of_a{0, type, first, CoreKind::FieldByteOffset}, of_b{0, type, second, CoreKind::FieldByteOffset};
+    EXPECT_FALSE(answer(*from, of_b, *to)->absent) << "by itself it is found";
+    Candidates candidates;
+    EXPECT_FALSE(answer(*from, of_a, *to, &candidates)->absent);
+    EXPECT_TRUE(answer(*from, of_b, *to, &candidates)->absent) << "s was s___1 already";
+}
+
+TEST(Core, OnlyTheLastArrayOfNoLengthIsFlexible) {
+    const auto absent = [](uint32_t count, bool last) {
+        Question q;
+        q.access = q.local.text("0:0:2");
+        q.type = q.local.record("s", 16, {{"a", q.local.array(q.local.integer("unsigned int", 4), 4), 0}});
+        const TypeId u32 = q.target.integer("unsigned int", 4);
+        std::vector<Types::Part> parts{{"a", q.target.array(u32, count), 0}};
+        if (!last) parts.push_back({"z", u32, 96});
+        q.target.record("s", 16, parts);
+        return q.ask(CoreKind::FieldByteOffset)->absent;
+    };
+    EXPECT_FALSE(absent(3, false));
+    EXPECT_TRUE(absent(2, false));
+    EXPECT_TRUE(absent(2, true));
+    EXPECT_FALSE(absent(0, true));
+    EXPECT_TRUE(absent(0, false));
+}
+
 TEST(Core, NestedStructsAreMatchedInBoundedWork) {
     // Twelve levels, each with many members of the level below: far too many paths, few pairs of types.
     const auto nest = [](Types& t) {

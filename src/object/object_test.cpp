@@ -197,7 +197,7 @@ TypeId number(Types& t, uint32_t value) { return t.pointer(t.array(1, value)); }
 TEST(Object, MapDefinitionsAreReadFieldByField) {
     const auto spec = btf_map([](Types& t) {
         const TypeId key = t.integer("key", 8), value = t.record("value", 24, {});
-        const TypeId extra = t.pointer(t.add(Kind::Enum64, "", 1, 8, {t.text("__unique"), 0xffffffff, 1}));
+        const TypeId extra = t.add(Kind::Enum64, "", 1, 8, {t.text("__unique"), 0xffffffff, 1});
         return t.record("", 64,
                         {{"type", number(t, 1), 0},
                          {"max_entries", number(t, 7), 64},

@@ -12,13 +12,15 @@ namespace {
 
 constexpr std::string_view maps_name = ".maps";
 
-/// `int (*name)[N]` is how __uint(name, N) spells a number; __ulong(name, N) is an enum's first value.
+/// `int (*name)[N]` is how __uint(name, N) spells a number; __ulong(name, N) is an enum's first value, and older
+/// headers put a pointer in front of it.
 std::optional<uint64_t> spelled_number(const btf::Btf& btf, btf::TypeId id) {
-    const btf::Type& pointer = btf.type(btf.strip(id));
-    if (pointer.kind != btf::Kind::Ptr) return std::nullopt;
-    const btf::Type& target = btf.type(btf.strip(pointer.type));
-    if (target.kind == btf::Kind::Array) return target.count;
-    if (const auto values = btf.enumerators(target); !values.empty()) return values.front().value;
+    const btf::Type* type = &btf.type(btf.strip(id));
+    if (type->kind == btf::Kind::Ptr) {
+        type = &btf.type(btf.strip(type->type));
+        if (type->kind == btf::Kind::Array) return type->count;
+    }
+    if (const auto values = btf.enumerators(*type); !values.empty()) return values.front().value;
     return std::nullopt;
 }
 

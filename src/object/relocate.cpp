@@ -116,8 +116,9 @@ struct Patcher {
 }  // namespace
 
 Result<void> relocate(LinkedProgram& program, const btf::Btf& local, const btf::Btf& target) {
+    btf::Candidates candidates;
     for (const btf::CoreRecord& record : program.core_relocations) {
-        auto found = btf::answer(local, record, target);
+        auto found = btf::answer(local, record, target, &candidates);
         if (!found)
             return std::move(found).error().in_section(program.section).in_function(program.name).at_insn(record.insn);
         Patcher patcher{program, record};
