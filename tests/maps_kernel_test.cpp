@@ -321,6 +321,143 @@ TEST_F(MapsAndKernel, ForgetWithinTheSameRules) {
     }
 }
 
+// Tries, queues, stacks, rings and the arrays of objects, by the same means.
+
+TEST_F(MapsAndKernel, CreateTheSameTriesQueuesRingsAndObjectArrays) {
+    const MapType types[] = {MapType::LpmTrie, MapType::Queue,     MapType::Stack,
+                             MapType::Ringbuf, MapType::ProgArray, MapType::PerfEventArray};
+    for (const MapType type : types) {
+        const std::string name = map_type_name(type);
+        for (const uint32_t flags : {0u, uint32_t{flag_no_prealloc}}) {
+            for (const uint32_t key_size : {0u, 1u, 4u, 5u, 8u, 20u, 260u, 261u}) {
+                for (const uint32_t value_size : {0u, 1u, 4u, 8u, 4194304u - 260 - 24, 4194304u, 4194305u}) {
+                    for (const uint32_t max_entries : {0u, 1u, 3u, 2048u, 4096u, 4097u, 12288u}) {
+                        if (uint64_t{value_size} * max_entries > 16u << 20) continue;
+                        Pair(*lanes_, {.type = type,
+                                       .key_size = key_size,
+                                       .value_size = value_size,
+                                       .max_entries = max_entries,
+                                       .flags = flags})
+                            .expect_created_alike(name + " key " + std::to_string(key_size) + " value " +
+                                                  std::to_string(value_size) + " entries " +
+                                                  std::to_string(max_entries) + " flags " + std::to_string(flags));
+                    }
+                }
+            }
+        }
+        for (uint32_t first = 0; first < 19; ++first) {
+            for (uint32_t second = first; second < 19; ++second) {
+                const uint32_t flags = 1u << first | 1u << second;
+                if ((flags & 1u << 16) != 0) continue;  // a token's descriptor follows, as above
+                const bool ring = type == MapType::Ringbuf;
+                const bool keyless = ring || type == MapType::Queue || type == MapType::Stack;
+                Pair(*lanes_, {.type = type,
+                               .key_size = keyless                    ? 0u
+                                           : type == MapType::LpmTrie ? 8u
+                                                                      : 4u,
+                               .value_size = ring ? 0u : 4u,
+                               .max_entries = ring ? 4096u : 4u,
+                               .flags = flags})
+                    .expect_created_alike(name + " flags " + std::to_string(flags));
+            }
+        }
+    }
+}
+
+TEST_F(MapsAndKernel, FindTheSamePrefixesInTheSameOrder) {
+    constexpr uint32_t seed = 2027;
+    struct TrieShape {
+        uint32_t data_bytes, max_entries, bytes_differ;
+    };
+    for (const TrieShape& shape : {TrieShape{4, 60, 3}, TrieShape{4, 2000, 2}, TrieShape{1, 40, 256},
+                                   TrieShape{16, 50, 2}, TrieShape{7, 30, 2}}) {
+        Pair pair(*lanes_, {.type = MapType::LpmTrie,
+                            .key_size = 4 + shape.data_bytes,
+                            .value_size = 8,
+                            .max_entries = shape.max_entries,
+                            .flags = flag_no_prealloc});
+        ASSERT_TRUE(pair.usable());
+        std::mt19937 random(seed);
+        for (int step = 0; step < 4000; ++step) {
+            const std::string where = "trie of " + std::to_string(shape.data_bytes) + " bytes, seed " +
+                                      std::to_string(seed) + ", step " + std::to_string(step);
+            Bytes key(4 + shape.data_bytes), value(8);
+            const uint32_t bits = random() % (shape.data_bytes * 8 + 2);  // one too many, too
+            memcpy(key.data(), &bits, 4);
+            for (uint32_t i = 0; i < shape.data_bytes; ++i)
+                key[4 + i] = static_cast<uint8_t>(random() % shape.bytes_differ * (256 / shape.bytes_differ));
+            for (uint8_t& byte : value) byte = static_cast<uint8_t>(random());
+            const uint64_t flag_choices[] = {0, 0, 0, 0, 0, 1, 2, 3, 4, 1ull << 40};
+            switch (random() % 8) {
+                case 0:
+                case 1:
+                case 2: pair.update(key, value, flag_choices[random() % std::size(flag_choices)], where); break;
+                case 3:
+                case 4: pair.lookup(key, where); break;
+                case 5: pair.remove(key, where); break;
+                case 6: pair.lookup_and_delete(key, where); break;
+                case 7:
+                    pair.next_key(&key, true, where);
+                    pair.next_key(nullptr, true, where);
+                    break;
+            }
+            if (HasFailure()) return;
+        }
+        pair.expect_equal_contents("trie");
+    }
+}
+
+TEST_F(MapsAndKernel, QueueAndStackAlike) {
+    constexpr uint32_t seed = 2028;
+    for (const MapType type : {MapType::Queue, MapType::Stack}) {
+        for (const uint32_t flags : {0u, uint32_t{flag_rdonly}, uint32_t{flag_wronly}}) {
+            Pair pair(*lanes_, {.type = type, .key_size = 0, .value_size = 12, .max_entries = 5, .flags = flags});
+            ASSERT_TRUE(pair.usable());
+            std::mt19937 random(seed);
+            for (int step = 0; step < 3000; ++step) {
+                const std::string where = std::string(map_type_name(type)) + " flags " + std::to_string(flags) +
+                                          ", seed " + std::to_string(seed) + ", step " + std::to_string(step);
+                Bytes value(12);
+                for (uint8_t& byte : value) byte = static_cast<uint8_t>(random());
+                const uint64_t flag_choices[] = {0, 0, 0, 1, 2, 3, 8};
+                switch (random() % 8) {
+                    case 0:
+                    case 1:
+                    case 2: pair.update({}, value, flag_choices[random() % std::size(flag_choices)], where); break;
+                    case 3:
+                    case 4: pair.lookup({}, where); break;
+                    case 5:
+                    case 6: pair.lookup_and_delete({}, where); break;
+                    case 7: pair.remove({}, where); break;
+                }
+                if (HasFailure()) return;
+            }
+        }
+    }
+}
+
+TEST_F(MapsAndKernel, HaveTheSameRulesForKeysWithoutElements) {
+    for (const MapType type : {MapType::ProgArray, MapType::PerfEventArray}) {
+        Pair pair(*lanes_, {.type = type, .key_size = 4, .value_size = 4, .max_entries = 3});
+        ASSERT_TRUE(pair.usable());
+        for (uint32_t index = 0; index < 5; ++index) {
+            Bytes key(4);
+            memcpy(key.data(), &index, 4);
+            const std::string where = std::string(map_type_name(type)) + " index " + std::to_string(index);
+            pair.lookup(key, where);
+            pair.remove(key, where);
+            pair.next_key(&key, true, where);
+            pair.lookup_and_delete(key, where);
+        }
+        pair.next_key(nullptr, true, map_type_name(type));
+    }
+    Pair ring(*lanes_, {.type = MapType::Ringbuf, .key_size = 0, .value_size = 0, .max_entries = 4096});
+    ASSERT_TRUE(ring.usable());
+    ring.lookup({}, "ring");
+    ring.remove({}, "ring");
+    ring.update({}, {}, 0, "ring");
+}
+
 }  // namespace
 }  // namespace skep::maps
 
