@@ -85,6 +85,8 @@ struct Runner {
     VerdictFile verdicts;
     std::optional<hooks::CaptureWriter> passed = std::nullopt;
     uint64_t number = 0;  ///< of the packet in the capture, from 1
+    std::optional<Progress> progress = std::nullopt;
+    uint64_t behind = 0;  ///< bytes of the rounds that are over
 
     Result<void> handle(const Batch& batch, const std::vector<uint64_t>& numbers) {
         const uint64_t before = backend.elapsed_ns();
@@ -114,7 +116,7 @@ struct Runner {
 
     Result<void> once(const std::string& path) {
         SKEP_ASSIGN(hooks::CaptureReader reader, hooks::CaptureReader::open(path));
-        Progress progress(output, reader.size());
+        if (!progress) progress.emplace(output, reader.size() * summary.repeats);
         Batch batch;
         std::vector<uint64_t> numbers;
         number = 0;
@@ -142,8 +144,9 @@ struct Runner {
                 numbers.push_back(number);
             }
             SKEP_TRY(handle(batch, numbers));
-            progress.at(reader.position(), summary.packets, "packets");
+            progress->at(behind + reader.position(), summary.packets, "packets");
         }
+        behind += reader.size();
         return {};
     }
 
@@ -207,6 +210,7 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     summary.event_type = arguments.text_or("event-type", "");
     Runner runner{arguments, output, *backend, summary, {}};
     SKEP_TRY(runner.run(*capture));
+    runner.progress.reset();
     summary.elapsed_ns = backend->elapsed_ns();
 
     if (output.json) {
