@@ -2,8 +2,10 @@
 #include "engine/jit/analysis.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "platform/helper.hpp"
+#include "skep/runtime_context.h"
 
 namespace skep::engine::jit {
 
@@ -12,7 +14,7 @@ namespace {
 using isa::Form;
 using isa::Operation;
 
-/// Sweeps of the liveness iteration before it gives up and calls everything live; deep loop nests need few.
+/// Steps per instruction of the liveness iteration before it gives up and calls everything live; loop nests need few.
 constexpr int max_sweeps = 12;
 
 constexpr auto tail_call_helper = static_cast<uint32_t>(platform::HelperId::TailCall);
@@ -35,266 +37,455 @@ HalfSet arguments(unsigned count) {
 
 constexpr HalfSet caller_saved_halves = 0x003f003f;
 
-/// What is live before `node` when `out` is live after it. An arithmetic instruction whose result nobody reads uses
-/// nothing: the translator leaves it out.
-HalfSet before(const Node& node, HalfSet out) {
-    const HalfSet dst = both_halves(node.dst);
-    const HalfSet src_low = node.has_imm ? 0 : low_half(node.src);
-    const HalfSet src_both = node.has_imm ? 0 : both_halves(node.src);
-    switch (node.operation) {
-        case Operation::Add:
-        case Operation::Sub:
-        case Operation::Mul:
-        case Operation::Or:
-        case Operation::And:
-        case Operation::Xor:
-        case Operation::Neg: {
-            if ((out & dst) == 0) return out;
-            const HalfSet src = node.operation == Operation::Neg ? 0 : src_low;
-            HalfSet in = (out & ~dst) | low_half(node.dst) | src;
-            // The upper half of a result needs upper halves; carries only go up.
-            if (!node.is32 && (out & high_half(node.dst))) in |= high_half(node.dst) | src << 16;
-            return in;
-        }
-        case Operation::Lsh: {
-            if ((out & dst) == 0) return out;
-            HalfSet in = (out & ~dst) | low_half(node.dst) | src_low;
-            const bool from_low = node.has_imm && (node.imm & 63) >= 32;
-            if (!node.is32 && !from_low && (out & high_half(node.dst))) in |= high_half(node.dst);
-            return in;
-        }
-        case Operation::Rsh:
-        case Operation::Arsh:
-            if ((out & dst) == 0) return out;
-            return (out & ~dst) | (node.is32 ? low_half(node.dst) : dst) | src_low;
-        case Operation::Div:
-        case Operation::Sdiv:
-        case Operation::Mod:
-        case Operation::Smod:
-            if ((out & dst) == 0) return out;
-            return (out & ~dst) | (node.is32 ? low_half(node.dst) | src_low : dst | src_both);
-        case Operation::Mov:
-            if ((out & dst) == 0) return out;
-            if (node.is32 || (out & high_half(node.dst)) == 0) return (out & ~dst) | src_low;
-            return (out & ~dst) | src_both;
-        case Operation::Movsx8:
-        case Operation::Movsx16:
-        case Operation::Movsx32:
-            if ((out & dst) == 0) return out;
-            return (out & ~dst) | src_low;
-        case Operation::AddrSpaceCast:
-            if ((out & dst) == 0) return out;
-            return (out & ~dst) | both_halves(node.src);
-        case Operation::Le16:
-        case Operation::Le32:
-        case Operation::Be16:
-        case Operation::Be32:
-        case Operation::Bswap16:
-        case Operation::Bswap32:
-            if ((out & dst) == 0) return out;
-            return (out & ~dst) | low_half(node.dst);
-        case Operation::Le64:
-        case Operation::Be64:
-        case Operation::Bswap64: return (out & dst) == 0 ? out : out | dst;
-        case Operation::LdImm64:
-        case Operation::LdMapFd:
-        case Operation::LdMapValue:
-        case Operation::LdBtfId:
-        case Operation::LdFunc:
-        case Operation::LdMapIdx:
-        case Operation::LdMapIdxValue: return out & ~dst;
-        case Operation::Load:
-        case Operation::LoadSigned:
-        case Operation::LoadAcquire: return (out & ~dst) | both_halves(node.src);
-        case Operation::Store:
-        case Operation::StoreRelease:
-            if (node.has_imm) return out | dst;
-            return out | dst | (node.bytes == 8 ? both_halves(node.src) : low_half(node.src));
-        case Operation::LoadPacket: return (out & ~caller_saved_halves) | both_halves(6) | src_low;
-        case Operation::AtomicAdd:
-        case Operation::AtomicOr:
-        case Operation::AtomicAnd:
-        case Operation::AtomicXor: return out | dst | src_both;
-        case Operation::AtomicFetchAdd:
-        case Operation::AtomicFetchOr:
-        case Operation::AtomicFetchAnd:
-        case Operation::AtomicFetchXor:
-        case Operation::AtomicXchg: return out | dst | src_both;
-        case Operation::AtomicCmpxchg: return out | dst | src_both | both_halves(0);
-        case Operation::Jump: return out;
-        case Operation::MayGoto: return out;
-        case Operation::JumpEq:
-        case Operation::JumpGt:
-        case Operation::JumpGe:
-        case Operation::JumpSet:
-        case Operation::JumpNe:
-        case Operation::JumpSgt:
-        case Operation::JumpSge:
-        case Operation::JumpLt:
-        case Operation::JumpLe:
-        case Operation::JumpSlt:
-        case Operation::JumpSle: return out | (node.is32 ? low_half(node.dst) | src_low : dst | src_both);
-        case Operation::Call:
-        case Operation::CallLocal:
-        case Operation::CallKfunc: return (out & ~caller_saved_halves) | arguments(node.bytes);
-        case Operation::CallX: return (out & ~caller_saved_halves) | arguments(5) | both_halves(node.dst);
-        case Operation::Exit: return both_halves(0);
+/// How what is live before an instruction follows from what is live after it:
+///   before = (after & ~kill) | always | (if_read where after meets `result`) | (if_high where it meets its upper half)
+/// An arithmetic instruction whose result nobody reads uses nothing: the translator leaves it out.
+struct Flow {
+    HalfSet kill = 0, always = 0, result = 0, if_read = 0, if_high = 0;
+
+    HalfSet before(HalfSet after) const {
+        HalfSet in = (after & ~kill) | always;
+        if (after & result) in |= if_read;
+        if (after & result & 0xffff0000) in |= if_high;
+        return in;
     }
-    return all_halves;
+};
+
+/// How an instruction uses its operands.
+enum class Use : uint8_t {
+    Carry,      ///< lower halves make the lower half; upper halves count for the upper half only
+    Left,       ///< a shift to the left
+    Right,      ///< every bit of dst, the lower half of src
+    Whole,      ///< every bit of both
+    Copy,       ///< dst = src
+    CopyLow,    ///< dst from the lower half of src
+    CopyWhole,  ///< dst from every bit of src
+    OwnLow,     ///< dst from its own lower half
+    OwnWhole,   ///< dst from all of itself
+    Constant,   ///< dst from nothing
+    Load,
+    Store,
+    Atomic,
+    Cmpxchg,
+    Packet,
+    Compare,
+    Call,
+    CallX,
+    Exit,
+    Nothing,
+};
+
+Use use_of(Operation operation) {
+    using enum Operation;
+    switch (operation) {
+        case Add:
+        case Sub:
+        case Mul:
+        case Or:
+        case And:
+        case Xor:
+        case Neg: return Use::Carry;
+        case Lsh: return Use::Left;
+        case Rsh:
+        case Arsh: return Use::Right;
+        case Div:
+        case Sdiv:
+        case Mod:
+        case Smod: return Use::Whole;
+        case Mov: return Use::Copy;
+        case Movsx8:
+        case Movsx16:
+        case Movsx32: return Use::CopyLow;
+        case AddrSpaceCast: return Use::CopyWhole;
+        case Le16:
+        case Le32:
+        case Be16:
+        case Be32:
+        case Bswap16:
+        case Bswap32: return Use::OwnLow;
+        case Le64:
+        case Be64:
+        case Bswap64: return Use::OwnWhole;
+        case LdImm64:
+        case LdMapFd:
+        case LdMapValue:
+        case LdBtfId:
+        case LdFunc:
+        case LdMapIdx:
+        case LdMapIdxValue: return Use::Constant;
+        case Operation::Load:
+        case LoadSigned:
+        case LoadAcquire: return Use::Load;
+        case Operation::Store:
+        case StoreRelease: return Use::Store;
+        case LoadPacket: return Use::Packet;
+        case AtomicAdd:
+        case AtomicOr:
+        case AtomicAnd:
+        case AtomicXor:
+        case AtomicFetchAdd:
+        case AtomicFetchOr:
+        case AtomicFetchAnd:
+        case AtomicFetchXor:
+        case AtomicXchg: return Use::Atomic;
+        case AtomicCmpxchg: return Use::Cmpxchg;
+        case Jump:
+        case MayGoto: return Use::Nothing;
+        case JumpEq:
+        case JumpGt:
+        case JumpGe:
+        case JumpSet:
+        case JumpNe:
+        case JumpSgt:
+        case JumpSge:
+        case JumpLt:
+        case JumpLe:
+        case JumpSlt:
+        case JumpSle: return Use::Compare;
+        case Operation::Call:
+        case CallLocal:
+        case CallKfunc: return Use::Call;
+        case Operation::CallX: return Use::CallX;
+        case Operation::Exit: return Use::Exit;
+    }
+    return Use::Nothing;
 }
 
-bool is_conditional(const Node& node) {
-    return node.operation >= Operation::JumpEq && node.operation <= Operation::MayGoto;
+constexpr bool is_jump(Operation operation) { return operation >= Operation::Jump && operation <= Operation::MayGoto; }
+constexpr bool is_conditional(Operation operation) {
+    return operation >= Operation::JumpEq && operation <= Operation::MayGoto;
 }
-bool is_jump(const Node& node) { return node.operation >= Operation::Jump && node.operation <= Operation::MayGoto; }
 static_assert(Operation::Jump < Operation::JumpEq && Operation::JumpEq < Operation::JumpSle &&
               Operation::JumpSle < Operation::MayGoto);
 
-Result<void> decode(const BoundProgram& program, Analysis& out) {
-    const auto& code = program.linked.code;
-    const auto count = static_cast<uint32_t>(code.size());
-    out.nodes.resize(count);
-    out.flags.assign(count, 0);
-    for (uint32_t i = 0; i < count;) {
-        const isa::Slot& slot = code[i];
-        const isa::Row* row = isa::match(slot);
-        if (row == nullptr || slot.dst_reg() > 10 || slot.src_reg() > 10 || i + row->slots() > count) {
-            auto good = isa::decode(code, i);  // for its words
-            if (!good) return std::move(good).error();
-            return Error{Errc::BadInstruction, Where{.insn = i}, "the instruction cannot be decoded"};
+uint16_t traits_of(const isa::Row& row) {
+    using enum Operation;
+    const Operation op = row.operation;
+    unsigned traits = 0;
+    if (op == Div || op == Sdiv || op == Mod || op == Smod) traits |= has_divisions;
+    if ((op == Lsh || op == Rsh || op == Arsh) && row.has_src()) traits |= has_shifts_by_register;
+    if (row.form == Form::AtomicFetch) traits |= has_fetches;
+    if (op == Call || op == CallKfunc) traits |= has_helper_calls;
+    if (op == CallX) traits |= has_helper_calls | has_local_calls | has_function_refs;  // it may be either
+    if (op == CallLocal) traits |= has_local_calls;
+    if (op == LdFunc) traits |= has_function_refs;
+    if (op == MayGoto) traits |= has_may_goto;
+    if (op == LoadPacket) traits |= has_packet_loads;
+    return static_cast<uint16_t>(traits);
+}
+
+/// What a row of the instruction table comes to, looked up once.
+struct Shape {
+    Node node;
+    Use use = Use::Nothing;
+    uint16_t traits = 0;
+    bool has_target = false, target_by_offset = false, is_helper_call = false;
+};
+
+const std::array<Shape, isa::op_count>& shapes() {
+    static const auto table = [] {
+        std::array<Shape, isa::op_count> out;
+        for (size_t i = 0; i < out.size(); ++i) {
+            const isa::Row& row = isa::rows()[i];
+            Shape& shape = out[i];
+            shape.node.op = row.op;
+            shape.node.operation = row.operation;
+            shape.node.slots = static_cast<uint8_t>(row.slots());
+            shape.node.bytes = static_cast<uint8_t>(row.is_call() ? 5 : row.access_bytes());
+            shape.node.is32 = !row.is_memory() && row.width_bits() == 32;
+            shape.node.has_imm = !row.has_src();
+            shape.use = use_of(row.operation);
+            shape.traits = traits_of(row);
+            shape.has_target = row.is_jump() || row.form == Form::CallTarget || row.form == Form::WideTarget;
+            shape.target_by_offset = row.offset.operand;
+            shape.is_helper_call = row.op == isa::Op::Call;
         }
-        Node& node = out.nodes[i];
-        node.op = row->op;
-        node.operation = row->operation;
-        node.dst = slot.dst_reg();
-        node.src = row->src_reg.operand ? slot.src_reg() : uint8_t{0};
-        node.slots = static_cast<uint8_t>(row->slots());
-        node.bytes = static_cast<uint8_t>(row->access_bytes());
-        node.is32 = !row->is_memory() && row->width_bits() == 32;
-        node.has_imm = !row->src_reg.operand;
-        node.offset = slot.offset;
-        node.imm = slot.imm;
-        if (row->is_call()) {
-            node.bytes = 5;
-            if (row->op == isa::Op::Call) {
-                const bool bound = i < program.bindings.size() && program.bindings[i].kind == BindingKind::Helper;
-                node.target = bound ? program.bindings[i].helper : no_helper;
-                if (bound) node.bytes = argument_count(program.bindings[i]);
+        return out;
+    }();
+    return table;
+}
+
+Flow flow_of(const Node& node, Use use) {
+    Flow flow;
+    const HalfSet dst = both_halves(node.dst);
+    const HalfSet src_low = node.has_imm ? 0 : low_half(node.src);
+    const HalfSet src_both = node.has_imm ? 0 : both_halves(node.src);
+    flow.kill = flow.result = dst;
+    switch (use) {
+        case Use::Carry: {
+            const HalfSet src = node.operation == Operation::Neg ? 0 : src_low;
+            flow.if_read = low_half(node.dst) | src;
+            if (!node.is32) flow.if_high = high_half(node.dst) | src << 16;
+            return flow;
+        }
+        case Use::Left: {
+            flow.if_read = low_half(node.dst) | src_low;
+            const bool from_low = node.has_imm && (node.imm & 63) >= 32;
+            if (!node.is32 && !from_low) flow.if_high = high_half(node.dst);
+            return flow;
+        }
+        case Use::Right: flow.if_read = (node.is32 ? low_half(node.dst) : dst) | src_low; return flow;
+        case Use::Whole: flow.if_read = node.is32 ? low_half(node.dst) | src_low : dst | src_both; return flow;
+        case Use::Copy:
+            flow.if_read = src_low;
+            if (!node.is32) flow.if_high = src_low << 16;
+            return flow;
+        case Use::CopyLow: flow.if_read = src_low; return flow;
+        case Use::CopyWhole: flow.if_read = both_halves(node.src); return flow;
+        case Use::OwnLow: flow.if_read = low_half(node.dst); return flow;
+        case Use::OwnWhole: flow.if_read = dst; return flow;
+        case Use::Constant: return flow;
+        case Use::Load: flow.always = both_halves(node.src); return flow;
+        case Use::Store:
+            flow.kill = flow.result = 0;
+            flow.always = dst | (node.bytes == 8 ? src_both : src_low);
+            return flow;
+        case Use::Atomic:
+            flow.kill = flow.result = 0;
+            flow.always = dst | src_both;
+            return flow;
+        case Use::Cmpxchg:
+            flow.kill = flow.result = 0;
+            flow.always = dst | src_both | both_halves(0);
+            return flow;
+        case Use::Packet:
+            flow.kill = caller_saved_halves;
+            flow.result = 0;
+            flow.always = both_halves(6) | src_low;
+            return flow;
+        case Use::Compare:
+            flow.kill = flow.result = 0;
+            flow.always = node.is32 ? low_half(node.dst) | src_low : dst | src_both;
+            return flow;
+        case Use::Call:
+            flow.kill = caller_saved_halves;
+            flow.result = 0;
+            flow.always = arguments(node.bytes);
+            return flow;
+        case Use::CallX:
+            flow.kill = caller_saved_halves;
+            flow.result = 0;
+            flow.always = arguments(5) | dst;
+            return flow;
+        case Use::Exit:
+            flow.kill = all_halves;
+            flow.result = 0;
+            flow.always = both_halves(0);
+            return flow;
+        case Use::Nothing: flow.kill = flow.result = 0; return flow;
+    }
+    return flow;
+}
+
+class Analyser {
+  public:
+    explicit Analyser(const BoundProgram& program) : program_(program), code_(program.linked.code) {}
+
+    Result<Analysis> run() {
+        SKEP_TRY(decode());
+        SKEP_TRY(find_functions());
+        find_depth();
+        find_liveness();
+        return std::move(out_);
+    }
+
+  private:
+    Result<void> decode() {
+        const auto count = static_cast<uint32_t>(code_.size());
+        const auto& table = shapes();
+        out_.nodes.resize(count);
+        out_.flags.assign(count, 0);
+        flows_.resize(count);
+        traits_.resize(count);
+        first_source_.assign(count, UINT32_MAX);
+        for (uint32_t i = 0; i < count;) {
+            const isa::Slot& slot = code_[i];
+            const isa::Row* row = isa::match(slot);
+            if (row == nullptr || slot.dst_reg() > 10 || slot.src_reg() > 10 || i + row->slots() > count) {
+                auto good = isa::decode(code_, i);  // for its words
+                if (!good) return std::move(good).error();
+                return Error{Errc::BadInstruction, Where{.insn = i}, "the instruction cannot be decoded"};
+            }
+            const Shape& shape = table[static_cast<size_t>(row->op)];
+            Node& node = out_.nodes[i];
+            node = shape.node;
+            node.dst = slot.dst_reg();
+            if (!node.has_imm) node.src = slot.src_reg();
+            node.offset = slot.offset;
+            node.imm = slot.imm;
+            unsigned traits = shape.traits;
+            if (shape.is_helper_call) {
+                const bool bound = i < program_.bindings.size() && program_.bindings[i].kind == BindingKind::Helper;
+                node.target = bound ? program_.bindings[i].helper : no_helper;
+                if (bound) node.bytes = argument_count(program_.bindings[i]);
+                if (node.target == tail_call_helper) traits |= has_tail_calls;
+            }
+            if (shape.has_target) {
+                const int64_t target =
+                    int64_t{i} + 1 + (shape.target_by_offset ? int64_t{slot.offset} : int64_t{slot.imm});
+                if (target < 0 || target >= int64_t{count}) return leaves(i);
+                node.target = static_cast<uint32_t>(target);
+                mark_target(i, node);
+            }
+            traits_[i] = static_cast<uint16_t>(traits);
+            flows_[i] = flow_of(node, shape.use);
+            i += node.slots;
+            if (node.slots == 2) {
+                node.next_imm = code_[i - 1].imm;
+                out_.nodes[i - 1].slots = 0;
             }
         }
-        if (row->is_jump() || row->form == Form::CallTarget || row->form == Form::WideTarget) {
-            const int64_t target = int64_t{i} + 1 + (row->offset.operand ? int64_t{slot.offset} : int64_t{slot.imm});
-            if (target < 0 || target >= int64_t{count})
-                return Error{Errc::BadInstruction, Where{.insn = i}, "a jump or call leaves the program"};
-            node.target = static_cast<uint32_t>(target);
-        }
-        if (row->slots() == 2) {
-            node.next_imm = code[i + 1].imm;
-            out.nodes[i + 1].slots = 0;
-            i += 2;
+        return {};
+    }
+
+    void mark_target(uint32_t at, const Node& node) {
+        if (is_jump(node.operation)) {
+            out_.flags[node.target] |= slot_leader;
+            first_source_[node.target] = std::min(first_source_[node.target], at);
+            if (node.target <= at) out_.flags[node.target] |= slot_loop_head;
         } else {
-            i += 1;
+            out_.flags[node.target] |= slot_function | slot_leader;
+            if (node.target == 0) out_.calls_main = true;
         }
     }
-    return {};
-}
 
-void find_functions(const BoundProgram& program, Analysis& out) {
-    const auto count = static_cast<uint32_t>(out.nodes.size());
-    out.flags[0] |= slot_function | slot_leader;
-    for (const auto& subprogram : program.linked.subprograms)
-        if (subprogram.start < count) out.flags[subprogram.start] |= slot_function | slot_leader;
-    for (uint32_t i = 0; i < count; ++i) {
-        const Node& node = out.nodes[i];
-        if (node.slots == 0) continue;
-        if (node.operation == Operation::CallLocal || node.operation == Operation::LdFunc) {
-            out.flags[node.target] |= slot_function | slot_leader;
-            if (node.target == 0) out.calls_main = true;
-        }
-        if (node.operation == Operation::LdFunc || node.operation == Operation::CallX) {
-            out.has_function_refs = true;
-            if (node.operation == Operation::CallX) out.calls_main = true;
-        }
-        if (is_jump(node)) {
-            out.flags[node.target] |= slot_leader;
-            if (node.target <= i) out.flags[node.target] |= slot_loop_head;
-        }
+    static Error leaves(uint32_t at) {
+        return Error{Errc::BadInstruction, Where{.insn = at}, "a jump or call leaves the program or its function"};
     }
-    for (uint32_t i = 0; i < count; ++i) {
-        if (!(out.flags[i] & slot_function)) continue;
-        if (!out.functions.empty()) out.functions.back().end = i;
-        out.functions.push_back({.start = i, .end = count});
-    }
-}
 
-void describe(Function& function, Analysis& out) {
-    uint32_t last = function.start;
-    for (uint32_t i = function.start; i < function.end; ++i) {
-        const Node& node = out.nodes[i];
-        if (node.slots == 0) continue;
-        last = i;
-        function.used |= static_cast<uint16_t>(1u << node.dst);
-        if (!node.has_imm) function.used |= static_cast<uint16_t>(1u << node.src);
-        if (is_jump(node) && (node.target < function.start || node.target >= function.end)) out.crossing = true;
-        const Operation op = node.operation;
-        function.divides |=
-            op == Operation::Div || op == Operation::Sdiv || op == Operation::Mod || op == Operation::Smod;
-        function.shifts |= (op == Operation::Lsh || op == Operation::Rsh || op == Operation::Arsh) && !node.has_imm;
-        function.atomics |= op == Operation::AtomicFetchOr || op == Operation::AtomicFetchAnd ||
-                            op == Operation::AtomicFetchXor || op == Operation::AtomicFetchAdd ||
-                            op == Operation::AtomicXchg;
-        function.helper_calls |= op == Operation::Call || op == Operation::CallKfunc;
-        function.tail_calls |= op == Operation::Call && node.target == tail_call_helper;
-        function.helper_calls |= op == Operation::CallX;  // it may be one
-        function.local_calls |= op == Operation::CallLocal || op == Operation::CallX;
-        function.may_goto |= op == Operation::MayGoto;
-        if (op == Operation::LoadPacket) {
-            function.packet_loads = true;
-            function.used |= 1u << 6;
+    Result<void> find_functions() {
+        const auto count = static_cast<uint32_t>(code_.size());
+        out_.flags[0] |= slot_function | slot_leader;
+        for (const auto& subprogram : program_.linked.subprograms)
+            if (subprogram.start < count) out_.flags[subprogram.start] |= slot_function | slot_leader;
+        for (uint32_t start = 0; start < count;) {
+            Function function{.start = start, .end = start};
+            uint32_t last = start, low = count, high = 0;
+            unsigned used = 0, traits = 0;
+            uint32_t i = start;
+            do {
+                const Node& node = out_.nodes[i];
+                if (node.slots != 0) {
+                    last = i;
+                    used |= 1u << node.dst | 1u << node.src;
+                    traits |= traits_[i];
+                    if (is_jump(node.operation)) {
+                        low = std::min(low, node.target);
+                        high = std::max(high, node.target);
+                    }
+                }
+                ++i;
+            } while (i < count && !(out_.flags[i] & slot_function));
+            if (traits & has_packet_loads) used |= 1u << 6;
+            function.end = i;
+            function.used = static_cast<uint16_t>(used);
+            function.traits = static_cast<uint16_t>(traits);
+            if (low < start || high >= i) return leaves(start);
+            const Operation ending = out_.nodes[last].operation;
+            if (ending != Operation::Exit && ending != Operation::Jump) return leaves(last);
+            out_.traits |= function.traits;
+            out_.functions.push_back(function);
+            start = i;
         }
+        if (out_.traits & has_function_refs) out_.calls_main = true;  // by callx, for all that is known
+        return {};
     }
-    const Node& node = out.nodes[last];
-    const bool ends = node.operation == Operation::Exit || node.operation == Operation::Jump;
-    if (!ends && function.end < out.nodes.size()) out.crossing = true;
-}
 
-void find_liveness(Analysis& out) {
-    const auto count = static_cast<uint32_t>(out.nodes.size());
-    out.live_in.assign(count + 1, 0);
-    for (int sweep = 0; sweep < max_sweeps; ++sweep) {
-        bool again = false;
+    size_t function_of(uint32_t slot) const {
+        const auto after = std::upper_bound(out_.functions.begin(), out_.functions.end(), slot,
+                                            [](uint32_t s, const Function& f) { return s < f.start; });
+        return static_cast<size_t>(after - out_.functions.begin()) - 1;
+    }
+
+    /// Frames under each function, by as many rounds as frames are allowed: one more that changes something is too
+    /// deep.
+    void find_depth() {
+        if (out_.traits & has_function_refs) out_.deep = true;
+        if (!(out_.traits & has_local_calls) || out_.deep) return;
+        std::vector<std::pair<size_t, size_t>> calls;  // caller, callee
+        for (size_t f = 0; f < out_.functions.size(); ++f) {
+            if (!out_.functions[f].has(has_local_calls)) continue;
+            for (uint32_t i = out_.functions[f].start; i < out_.functions[f].end; ++i)
+                if (out_.nodes[i].operation == Operation::CallLocal && out_.nodes[i].slots != 0)
+                    calls.emplace_back(f, function_of(out_.nodes[i].target));
+        }
+        std::vector<unsigned> depth(out_.functions.size(), 1);
+        for (unsigned round = 0; round <= SKEP_FRAME_DEPTH; ++round) {
+            bool changed = false;
+            for (const auto& [caller, callee] : calls) {
+                if (depth[caller] > depth[callee]) continue;
+                depth[caller] = depth[callee] + 1;
+                changed = true;
+            }
+            if (!changed) break;
+        }
+        out_.deep = *std::max_element(depth.begin(), depth.end()) > SKEP_FRAME_DEPTH;
+    }
+
+    /// Once backward over the code; then, while a loop's head needs more than its latch saw, from that latch upward as
+    /// far as anything changes and is jumped to.
+    void find_liveness() {
+        const auto count = static_cast<uint32_t>(code_.size());
+        out_.live_in.assign(count + 1, 0);
+        HalfSet* const live = out_.live_in.data();
+        const Node* const nodes = out_.nodes.data();
+        struct Latch {
+            uint32_t at;
+            HalfSet seen;  ///< live at the head when the latch was last looked at
+        };
+        std::vector<Latch> latches;  // from the end of the code to its start
+        const auto live_before = [&](uint32_t at, HalfSet after) {
+            const Node& node = nodes[at];
+            if (is_jump(node.operation)) after = live[node.target] | (is_conditional(node.operation) ? after : 0);
+            return flows_[at].before(after);
+        };
         HalfSet next = 0;
         for (uint32_t i = count; i-- > 0;) {
-            const Node& node = out.nodes[i];
-            if (node.slots == 0) continue;
-            HalfSet after = next;
-            if (node.operation == Operation::Jump)
-                after = out.live_in[node.target];
-            else if (is_conditional(node))
-                after |= out.live_in[node.target];
-            next = before(node, after);
-            if (next != out.live_in[i]) {
-                again |= (out.flags[i] & slot_loop_head) != 0;
-                out.live_in[i] = next;
+            if (nodes[i].slots == 0) continue;
+            if (is_jump(nodes[i].operation) && nodes[i].target <= i) latches.push_back({i, 0});
+            live[i] = next = live_before(i, next);
+        }
+        uint64_t budget = uint64_t{count} * max_sweeps;
+        for (bool again = true; again;) {
+            again = false;
+            for (Latch& latch : latches) {
+                const HalfSet head = live[nodes[latch.at].target];
+                if (head == latch.seen) continue;
+                latch.seen = head;
+                again = true;
+                next = live[latch.at + 1];
+                uint32_t reach = latch.at;  // a jump from here on leads to something that changed
+                for (uint32_t i = latch.at + 1; i-- > 0;) {
+                    if (nodes[i].slots == 0) continue;
+                    next = live_before(i, next);
+                    if (next == live[i]) {
+                        if (i <= reach) break;
+                        continue;
+                    }
+                    live[i] = next;
+                    if (out_.flags[i] & slot_leader) reach = std::min(reach, first_source_[i]);
+                    if (--budget == 0) {
+                        std::fill(out_.live_in.begin(), out_.live_in.end(), all_halves);
+                        return;
+                    }
+                }
             }
         }
-        if (!again) return;
     }
-    std::fill(out.live_in.begin(), out.live_in.end(), all_halves);
-}
+
+    const BoundProgram& program_;
+    const isa::Code& code_;
+    Analysis out_;
+    std::vector<Flow> flows_;
+    std::vector<uint16_t> traits_;
+    std::vector<uint32_t> first_source_;  ///< per slot: the first jump to it
+};
 
 }  // namespace
 
 Result<Analysis> analyse(const ExecutableProgram& program) {
-    Analysis out;
-    const BoundProgram& bound = program.bound();
-    if (bound.linked.code.empty()) return Error{Errc::BadInstruction, "the program has no instructions"};
-    SKEP_TRY(decode(bound, out));
-    find_functions(bound, out);
-    for (Function& function : out.functions) describe(function, out);
-    if (out.crossing) return Error{Errc::BadInstruction, "a path leaves its function other than by call and exit"};
-    find_liveness(out);
-    return out;
+    if (program.bound().linked.code.empty()) return Error{Errc::BadInstruction, "the program has no instructions"};
+    return Analyser(program.bound()).run();
 }
 
 }  // namespace skep::engine::jit

@@ -45,21 +45,28 @@ enum SlotFlags : uint8_t {
     slot_function = 4,   ///< a function starts here
 };
 
+/// What a function has in it; bits.
+enum FunctionTraits : uint16_t {
+    has_helper_calls = 1,
+    has_local_calls = 2,
+    has_tail_calls = 4,
+    has_may_goto = 8,
+    has_divisions = 16,  ///< needs the hidden operands of a division or a long multiplication
+    has_fetches = 32,    ///< atomic operations that give the value before
+    has_packet_loads = 64,
+    has_shifts_by_register = 128,
+    has_function_refs = 256,  ///< LdFunc or callx
+};
+
 /// A function: the slots [start, end).
 struct Function {
     uint32_t start = 0;
     uint32_t end = 0;
-    uint16_t used = 0;  ///< registers that occur in it
-    bool helper_calls = false;
-    bool local_calls = false;
-    bool tail_calls = false;
-    bool may_goto = false;
-    bool divides = false;  ///< needs the hidden operands of a division or a long multiplication
-    bool atomics = false;  ///< has an atomic operation that needs a loop
-    bool packet_loads = false;
-    bool shifts = false;  ///< shifts by a register
+    uint16_t used = 0;    ///< registers that occur in it
+    uint16_t traits = 0;  ///< FunctionTraits
 
-    bool calls() const { return helper_calls || local_calls || packet_loads; }
+    bool has(unsigned mask) const { return (traits & mask) != 0; }
+    bool calls() const { return has(has_helper_calls | has_local_calls | has_packet_loads); }
 };
 
 struct Analysis {
@@ -67,9 +74,9 @@ struct Analysis {
     std::vector<uint8_t> flags;    ///< SlotFlags
     std::vector<HalfSet> live_in;  ///< one per slot and one more: what may be read from here on
     std::vector<Function> functions;
-    bool has_function_refs = false;  ///< LdFunc or callx occur: functions have numbers at run time
-    bool calls_main = false;         ///< function 0 is called or referred to from inside
-    bool crossing = false;           ///< some path leaves a function other than by call and exit
+    uint16_t traits = 0;      ///< of all functions together
+    bool calls_main = false;  ///< function 0 is called or referred to from inside
+    bool deep = false;        ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
 };
 
 /// Requires nothing of `program` but what UnverifiedProgram::make checks. Errors: UnknownOpcode, BadInstruction.

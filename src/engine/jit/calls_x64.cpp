@@ -39,16 +39,16 @@ Translator::Frame Translator::make_frame(const Function& function, bool external
     if (frame.external) frame.saved.push_back(abi_.run);
     for (unsigned reg = 0; reg < 10; ++reg)
         if ((function.used >> reg & 1) && abi_.is_callee_saved(home(reg))) frame.saved.push_back(home(reg));
-    const bool scratches = function.divides || function.atomics || function.shifts || function.helper_calls;
+    const bool scratches = function.has(has_divisions | has_fetches | has_shifts_by_register | has_helper_calls);
     for (const Gp gp : {abi_.scratch[1], abi_.scratch[2]})
         if (scratches && abi_.is_callee_saved(gp)) frame.saved.push_back(gp);
     frame.pointer = (function.used >> isa::frame_register & 1) != 0;
-    uint32_t bytes = function.helper_calls || function.packet_loads ? abi_.outgoing : 0;
-    if (function.may_goto) {
+    uint32_t bytes = function.has(has_helper_calls | has_packet_loads) ? abi_.outgoing : 0;
+    if (function.has(has_may_goto)) {
         frame.may_goto = bytes;
         bytes += 8;
     }
-    if (function.tail_calls) {
+    if (function.has(has_tail_calls)) {
         frame.tail_context = bytes;
         bytes += 8;
     }
@@ -67,7 +67,7 @@ void Translator::prologue(const Frame& frame, const Function& function) {
     }
     if (frame.bytes != 0) e_.alu_imm(Alu::Sub, Width::W64, Gp::Rsp, static_cast<int32_t>(frame.bytes));
     if (frame.external) e_.mov(Width::W64, abi_.run, abi_.argument[1]);
-    if (function.may_goto)
+    if (function.has(has_may_goto))
         e_.store_imm(Width::W64, {Gp::Rsp, Gp::None, 0, static_cast<int32_t>(frame.may_goto)}, may_goto_budget);
 }
 
@@ -123,7 +123,7 @@ void Translator::emit_call_back() {
     const Gp callee = abi_.argument[1], table = abi_.scratch[0], target = Gp::Rax;
     const Mem frames = run_field(offsetof(skep_runtime_context, frames));
     const Label bad = e_.new_label(), deep = e_.new_label(), out = e_.new_label();
-    if (analysis_.has_function_refs) {
+    if (analysis_.traits & has_function_refs) {
         e_.alu_imm(Alu::Cmp, Width::W64, callee, static_cast<int32_t>(analysis_.nodes.size()));
         e_.jump_if(Cond::AboveEqual, bad);
         e_.lea_label(table, table_);
@@ -170,7 +170,7 @@ void Translator::emit_call_back() {
 
 /// From InsnIndex to native code, for callx and callbacks: distances from the table itself, 0 where no function starts.
 void Translator::emit_function_table() {
-    if (!analysis_.has_function_refs) return;
+    if (!(analysis_.traits & has_function_refs)) return;
     e_.align(8);
     e_.bind(table_);
     size_t function = 0;
@@ -289,7 +289,7 @@ Result<void> Translator::helper_call(uint32_t at, const Node& node) {
         e_.bind(failed);
     }
     after_call();
-    if (analysis_.has_function_refs) check_fault();
+    if (analysis_.traits & has_function_refs) check_fault();
     return {};
 }
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 namespace skep::engine::jit {
 
 namespace x86 = asmjit::x86;
@@ -104,31 +106,111 @@ Features Features::host() {
     return features;
 }
 
+/// asmjit's Assembler takes most of the time that compiling takes, and a handful of forms makes up most of the code:
+/// these are encoded here, straight into its buffer. emitter_x64_test.cpp compares every one with asmjit's own bytes.
 struct EmitterX64::Impl {
     KeepFirstError errors;
     asmjit::CodeHolder code;
     x86::Assembler a;
+    const bool encode;
 
-    Impl() {
+    Impl(size_t instructions, bool own_encoding) : encode(own_encoding) {
         code.init(asmjit::Environment(asmjit::Arch::kX64));
         code.setErrorHandler(&errors);
         code.attach(&a);
+        a.addEncodingOptions(asmjit::EncodingOptions::kOptimizedAlign);
+        code.reserveBuffer(&code.textSection()->buffer(), 1024 + instructions * 8);
+        a.setOffset(0);  // looks at the buffer again
     }
+
+    /// Whether an instruction fits into the buffer; if not, asmjit's way makes room.
+    bool room() const { return encode && static_cast<size_t>(a._bufferEnd - a._bufferPtr) >= 16; }
+
+    static constexpr uint8_t* put32(uint8_t* p, int32_t value) {
+        std::memcpy(p, &value, 4);
+        return p + 4;
+    }
+    /// Opcodes above 0xff are 0x0f and their low byte.
+    static constexpr uint8_t* put_opcode(uint8_t* p, unsigned opcode) {
+        if (opcode > 0xff) *p++ = 0x0f;
+        *p++ = static_cast<uint8_t>(opcode);
+        return p;
+    }
+    static constexpr bool needs_rex(Width width, unsigned reg) { return width == Width::W8 && reg >= 4; }
+
+    /// opcode with two registers; `reg` may be an opcode extension. Immediates follow at the end that is returned.
+    uint8_t* registers(Width width, unsigned opcode, unsigned reg, unsigned rm, bool rex) {
+        uint8_t* p = a._bufferPtr;
+        if (width == Width::W16) *p++ = 0x66;
+        const unsigned bits = (width == Width::W64 ? 8u : 0u) | (reg >> 3 << 2) | rm >> 3;
+        if (bits != 0 || rex) *p++ = static_cast<uint8_t>(0x40 | bits);
+        p = put_opcode(p, opcode);
+        *p++ = static_cast<uint8_t>(0xc0 | (reg & 7) << 3 | (rm & 7));
+        return p;
+    }
+    /// The same with memory.
+    uint8_t* memory(Width width, unsigned opcode, unsigned reg, const Mem& m, bool rex) {
+        uint8_t* p = a._bufferPtr;
+        const auto base = static_cast<unsigned>(m.base), index = static_cast<unsigned>(m.index);
+        const bool has_base = m.base != Gp::None, has_index = m.index != Gp::None;
+        if (width == Width::W16) *p++ = 0x66;
+        const unsigned bits = (width == Width::W64 ? 8u : 0u) | (reg >> 3 << 2) | (has_index ? index >> 3 << 1 : 0) |
+                              (has_base ? base >> 3 : 0);
+        if (bits != 0 || rex) *p++ = static_cast<uint8_t>(0x40 | bits);
+        p = put_opcode(p, opcode);
+        const auto field = static_cast<uint8_t>((reg & 7) << 3);
+        const bool wide = m.disp < -128 || m.disp > 127;
+        const uint8_t mode = !has_base ? 0x00 : wide ? 0x80 : (m.disp != 0 || (base & 7) == 5) ? 0x40 : 0x00;
+        if (has_index || !has_base || (base & 7) == 4) {
+            *p++ = static_cast<uint8_t>(mode | field | 4);
+            *p++ =
+                static_cast<uint8_t>((has_index ? m.scale << 6 | (index & 7) << 3 : 0x20) | (has_base ? base & 7 : 5));
+        } else {
+            *p++ = static_cast<uint8_t>(mode | field | (base & 7));
+        }
+        if (mode == 0x80 || !has_base) return put32(p, m.disp);
+        if (mode == 0x40) *p++ = static_cast<uint8_t>(m.disp);
+        return p;
+    }
+    void done(uint8_t* end) { a._bufferPtr = end; }
 };
 
-EmitterX64::EmitterX64() : impl_(std::make_unique<Impl>()) {}
+namespace {
+
+constexpr unsigned number(Gp reg) { return static_cast<unsigned>(reg); }
+constexpr bool fits8(int32_t value) { return value >= -128 && value <= 127; }
+/// The /digit and the row of an arithmetic instruction; none for test and imul.
+constexpr unsigned group1(Alu op) {
+    return op == Alu::Add ? 0 : op == Alu::Or ? 1 : op == Alu::And ? 4 : op == Alu::Sub ? 5 : op == Alu::Xor ? 6 : 7;
+}
+constexpr bool is_group1(Alu op) { return op != Alu::Test && op != Alu::Imul; }
+
+}  // namespace
+
+EmitterX64::EmitterX64(size_t instructions, bool own_encoding)
+    : impl_(std::make_unique<Impl>(instructions, own_encoding)) {}
 EmitterX64::~EmitterX64() = default;
 
 Label EmitterX64::new_label() { return impl_->a.newLabel().id(); }
 void EmitterX64::bind(Label label) { impl_->a.bind(asmjit::Label(label)); }
 size_t EmitterX64::offset() const { return impl_->a.offset(); }
+std::span<const uint8_t> EmitterX64::written() const { return {impl_->a.bufferData(), impl_->a.offset()}; }
 size_t EmitterX64::label_offset(Label label) const { return static_cast<size_t>(impl_->code.labelOffset(label)); }
 void EmitterX64::align(uint32_t bytes) { impl_->a.align(asmjit::AlignMode::kCode, bytes); }
 
-void EmitterX64::mov(Width width, Gp dst, Gp src) { impl_->a.emit(Id::kIdMov, gp(width, dst), gp(width, src)); }
+void EmitterX64::mov(Width width, Gp dst, Gp src) {
+    if (impl_->room()) return impl_->done(impl_->registers(width, 0x89, number(src), number(dst), false));
+    impl_->a.emit(Id::kIdMov, gp(width, dst), gp(width, src));
+}
 
 void EmitterX64::mov_imm(Gp dst, uint64_t value) {
     const auto as_signed = static_cast<int64_t>(value);
+    if (impl_->room() && value <= UINT32_MAX) {
+        uint8_t* p = impl_->a._bufferPtr;
+        if (number(dst) >= 8) *p++ = 0x41;
+        *p++ = static_cast<uint8_t>(0xb8 | (number(dst) & 7));
+        return impl_->done(Impl::put32(p, static_cast<int32_t>(static_cast<uint32_t>(value))));
+    }
     if (value <= UINT32_MAX)
         impl_->a.emit(Id::kIdMov, gp(Width::W32, dst), asmjit::Imm(static_cast<uint32_t>(value)));
     else if (as_signed >= INT32_MIN && as_signed <= INT32_MAX)
@@ -137,9 +219,16 @@ void EmitterX64::mov_imm(Gp dst, uint64_t value) {
         impl_->a.emit(Id::kIdMovabs, gpq(dst), asmjit::Imm(value));
 }
 
-void EmitterX64::zero(Gp dst) { impl_->a.emit(Id::kIdXor, gp(Width::W32, dst), gp(Width::W32, dst)); }
+void EmitterX64::zero(Gp dst) {
+    if (impl_->room()) return impl_->done(impl_->registers(Width::W32, 0x31, number(dst), number(dst), false));
+    impl_->a.emit(Id::kIdXor, gp(Width::W32, dst), gp(Width::W32, dst));
+}
 
 void EmitterX64::load(Width width, Gp dst, Mem m) {
+    if (impl_->room()) {
+        const unsigned opcode = width == Width::W8 ? 0x1b6 : width == Width::W16 ? 0x1b7 : 0x8b;
+        return impl_->done(impl_->memory(width == Width::W64 ? Width::W64 : Width::W32, opcode, number(dst), m, false));
+    }
     switch (width) {
         case Width::W8:
         case Width::W16: impl_->a.emit(Id::kIdMovzx, gp(Width::W32, dst), mem(width, m)); return;
@@ -161,13 +250,24 @@ void EmitterX64::load_swapped(Width width, Gp dst, Mem m) {
     impl_->a.emit(Id::kIdMovbe, gp(width, dst), mem(width, m));
 }
 
-void EmitterX64::store(Width width, Mem m, Gp src) { impl_->a.emit(Id::kIdMov, mem(width, m), gp(width, src)); }
+void EmitterX64::store(Width width, Mem m, Gp src) {
+    if (impl_->room()) {
+        const bool rex = Impl::needs_rex(width, number(src));
+        return impl_->done(impl_->memory(width, width == Width::W8 ? 0x88 : 0x89, number(src), m, rex));
+    }
+    impl_->a.emit(Id::kIdMov, mem(width, m), gp(width, src));
+}
 
 void EmitterX64::store_imm(Width width, Mem m, int32_t value) {
     impl_->a.emit(Id::kIdMov, mem(width, m), asmjit::Imm(value));
 }
 
 void EmitterX64::zero_extend(Width from, Gp dst, Gp src) {
+    if (impl_->room() && (from == Width::W8 || from == Width::W16)) {
+        const bool rex = Impl::needs_rex(from, number(src));
+        const unsigned opcode = from == Width::W8 ? 0x1b6 : 0x1b7;
+        return impl_->done(impl_->registers(Width::W32, opcode, number(dst), number(src), rex));
+    }
     switch (from) {
         case Width::W8:
         case Width::W16: impl_->a.emit(Id::kIdMovzx, gp(Width::W32, dst), gp(from, src)); return;
@@ -185,7 +285,10 @@ void EmitterX64::sign_extend(Width from, Width to, Gp dst, Gp src) {
         impl_->a.emit(Id::kIdMovsx, gp(to, dst), gp(from, src));
 }
 
-void EmitterX64::lea(Width width, Gp dst, Mem m) { impl_->a.emit(Id::kIdLea, gp(width, dst), mem(Width::W64, m)); }
+void EmitterX64::lea(Width width, Gp dst, Mem m) {
+    if (impl_->room()) return impl_->done(impl_->memory(width, 0x8d, number(dst), m, false));
+    impl_->a.emit(Id::kIdLea, gp(width, dst), mem(Width::W64, m));
+}
 
 void EmitterX64::lea_label(Gp dst, Label label) { impl_->a.emit(Id::kIdLea, gpq(dst), x86::ptr(asmjit::Label(label))); }
 
@@ -198,8 +301,30 @@ void EmitterX64::cmov(Cond cond, Width width, Gp dst, Gp src) {
 }
 void EmitterX64::setcc(Cond cond, Gp dst) { impl_->a.emit(setcc_id(cond), gp(Width::W8, dst)); }
 
-void EmitterX64::alu(Alu op, Width width, Gp dst, Gp src) { impl_->a.emit(id_of(op), gp(width, dst), gp(width, src)); }
+void EmitterX64::alu(Alu op, Width width, Gp dst, Gp src) {
+    if (impl_->room() && width >= Width::W32) {
+        const unsigned opcode = is_group1(op) ? group1(op) << 3 | 1 : op == Alu::Imul ? 0x1af : 0x85;
+        const bool turned = op != Alu::Imul;  // the second operand is in the reg field
+        return impl_->done(
+            impl_->registers(width, opcode, number(turned ? src : dst), number(turned ? dst : src), false));
+    }
+    impl_->a.emit(id_of(op), gp(width, dst), gp(width, src));
+}
 void EmitterX64::alu_imm(Alu op, Width width, Gp dst, int32_t imm) {
+    if (impl_->room() && width >= Width::W32 && is_group1(op)) {
+        const bool small = fits8(imm);
+        uint8_t* p;
+        if (!small && dst == Gp::Rax) {  // a form without operand byte
+            p = impl_->a._bufferPtr;
+            if (width == Width::W64) *p++ = 0x48;
+            *p++ = static_cast<uint8_t>(group1(op) << 3 | 5);
+        } else {
+            p = impl_->registers(width, small ? 0x83 : 0x81, group1(op), number(dst), false);
+        }
+        if (!small) return impl_->done(Impl::put32(p, imm));
+        *p++ = static_cast<uint8_t>(imm);
+        return impl_->done(p);
+    }
     impl_->a.emit(id_of(op), gp(width, dst), asmjit::Imm(imm));
 }
 void EmitterX64::alu_load(Alu op, Width width, Gp dst, Mem src) {
@@ -215,9 +340,26 @@ void EmitterX64::alu_store_imm(Alu op, Width width, Mem dst, int32_t imm) {
     impl_->a.emit(id_of(op), mem(width, dst), asmjit::Imm(imm));
 }
 void EmitterX64::imul3(Width width, Gp dst, Gp src, int32_t imm) {
+    if (impl_->room()) {
+        const bool small = fits8(imm);
+        uint8_t* p = impl_->registers(width, small ? 0x6b : 0x69, number(dst), number(src), false);
+        if (!small) return impl_->done(Impl::put32(p, imm));
+        *p++ = static_cast<uint8_t>(imm);
+        return impl_->done(p);
+    }
     impl_->a.emit(Id::kIdImul, gp(width, dst), gp(width, src), asmjit::Imm(imm));
 }
 void EmitterX64::shift_imm(Shift op, Width width, Gp dst, uint8_t count) {
+    if (impl_->room()) {
+        const unsigned digit = op == Shift::Shl   ? 4
+                               : op == Shift::Shr ? 5
+                               : op == Shift::Sar ? 7
+                               : op == Shift::Rol ? 0
+                                                  : 1;
+        uint8_t* p = impl_->registers(width, count == 1 ? 0xd1 : 0xc1, digit, number(dst), false);
+        if (count != 1) *p++ = count;
+        return impl_->done(p);
+    }
     impl_->a.emit(id_of(op), gp(width, dst), asmjit::Imm(count));
 }
 void EmitterX64::shift_cl(Shift op, Width width, Gp dst) { impl_->a.emit(id_of(op), gp(width, dst), x86::cl); }

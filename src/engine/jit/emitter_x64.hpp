@@ -68,7 +68,9 @@ using Label = uint32_t;
 /// reported by finish(), so that callers need not look after every instruction.
 class EmitterX64 {
   public:
-    EmitterX64();
+    /// `instructions`: about how many programs' instructions will come, to reserve memory.
+    /// own_encoding: encode the frequent forms here instead of by asmjit (off: to compare the two).
+    explicit EmitterX64(size_t instructions, bool own_encoding = true);
     ~EmitterX64();
     EmitterX64(const EmitterX64&) = delete;
     EmitterX64& operator=(const EmitterX64&) = delete;
@@ -77,6 +79,7 @@ class EmitterX64 {
     void bind(Label label);
     /// Bytes emitted so far.
     size_t offset() const;
+    std::span<const uint8_t> written() const;
     /// Offset of a bound label.
     size_t label_offset(Label label) const;
     void align(uint32_t bytes);

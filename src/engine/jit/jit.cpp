@@ -50,7 +50,7 @@ bool available() { return true; }
 Result<std::unique_ptr<CompiledCode>> compile(const ExecutableProgram& program, const LinkTable& link,
                                               const JitOptions& options) {
     SKEP_ASSIGN(const Analysis analysis, analyse(program));
-    EmitterX64 emitter;
+    EmitterX64 emitter(analysis.nodes.size());
     Translator translator(program, link, options, analysis, emitter);
     SKEP_TRY(translator.run());
     auto code = std::make_unique<NativeCode>();

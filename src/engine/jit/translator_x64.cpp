@@ -12,11 +12,20 @@ constexpr uint32_t loop_alignment = 16;
 constexpr uint32_t function_alignment = 16;
 constexpr unsigned code_prefix = 16;
 
+/// Whether translating it may fail.
+constexpr bool fails(isa::Operation operation) {
+    using enum isa::Operation;
+    return operation == Call || operation == CallKfunc || operation == CallX || operation == LoadPacket ||
+           (operation >= LdImm64 && operation <= LdMapIdxValue);
+}
+
 }  // namespace
 
 Translator::Translator(const ExecutableProgram& program, const LinkTable& link, const JitOptions& options,
                        const Analysis& analysis, EmitterX64& emitter)
     : program_(program),
+      bindings_(program.bound().bindings),
+      facts_(program.facts()),
       link_(link),
       options_(options),
       analysis_(analysis),
@@ -26,19 +35,15 @@ Translator::Translator(const ExecutableProgram& program, const LinkTable& link, 
       labels_(analysis.nodes.size(), no_label) {}
 
 Result<void> Translator::run() {
-    bool helper_calls = false, local_calls = false;
-    for (const Function& function : analysis_.functions) {
-        helper_calls |= function.helper_calls || function.packet_loads;
-        local_calls |= function.local_calls;
-    }
+    const bool refs = analysis_.traits & has_function_refs;
     // What only a program that nobody verified can do: nest too deep, call what is no function.
-    can_fault_ = !program_.verified() && (local_calls || analysis_.has_function_refs);
-    wrapped_ = analysis_.has_function_refs || analysis_.calls_main || can_fault_;
-    needs_run_ = helper_calls || wrapped_;
+    can_fault_ = !program_.verified() && analysis_.deep;
+    wrapped_ = refs || analysis_.calls_main || can_fault_;
+    needs_run_ = wrapped_ || (analysis_.traits & (has_helper_calls | has_packet_loads));
     // A compiler's check of indirect calls reads the bytes before a function: let there be some.
     for (unsigned i = 0; i < code_prefix; ++i) e_.trap();
     for (size_t i = 0; i < analysis_.functions.size(); ++i) function_labels_.push_back(e_.new_label());
-    if (analysis_.has_function_refs) table_ = e_.new_label();
+    if (refs) table_ = e_.new_label();
     if (wrapped_) {
         call_back_ = e_.new_label();
         emit_entry_wrapper();
@@ -93,7 +98,11 @@ Result<void> Translator::translate_function(const Function& function) {
         if (node.operation >= isa::Operation::JumpEq && node.operation <= isa::Operation::MayGoto)
             needed_ |= analysis_.live_in[node.target];
         next_ = after;
-        SKEP_TRY(translate(at));
+        if (fails(node.operation)) {
+            SKEP_TRY(translate_call_or_address(at, node));
+        } else {
+            translate(at, node);
+        }
         if (node.operation == isa::Operation::Jump || node.operation == isa::Operation::Exit || skip_unreachable_)
             reached = false;
         if (const Fact* known = fact(at); known != nullptr && known->branch_always) reached = false;
@@ -103,9 +112,8 @@ Result<void> Translator::translate_function(const Function& function) {
     return {};
 }
 
-Result<void> Translator::translate(uint32_t at) {
+void Translator::translate(uint32_t at, const Node& node) {
     using enum isa::Operation;
-    const Node& node = analysis_.nodes[at];
     switch (node.operation) {
         case Add:
         case Sub:
@@ -134,8 +142,8 @@ Result<void> Translator::translate(uint32_t at) {
         case Bswap16:
         case Bswap32:
         case Bswap64:
-        case AddrSpaceCast: alu(at, node); return {};
-        case Jump: jump(node.target, at); return {};
+        case AddrSpaceCast: return alu(at, node);
+        case Jump: return jump(node.target, at);
         case JumpEq:
         case JumpGt:
         case JumpGe:
@@ -146,27 +154,15 @@ Result<void> Translator::translate(uint32_t at) {
         case JumpLt:
         case JumpLe:
         case JumpSlt:
-        case JumpSle: conditional(at, node); return {};
-        case MayGoto: may_goto(at, node); return {};
-        case Call: return helper_call(at, node);
-        case CallLocal: local_call(at, node); return {};
-        case CallKfunc:
-            return Error{Errc::Unsupported, Where{.insn = at}, "calls by BTF id (kernel functions) are not supported"};
-        case CallX: return call_by_number(at, node);
-        case Exit: exit_program(); return {};
-        case LdImm64:
-        case LdMapFd:
-        case LdMapValue:
-        case LdBtfId:
-        case LdFunc:
-        case LdMapIdx:
-        case LdMapIdxValue: return wide_load(at, node);
+        case JumpSle: return conditional(at, node);
+        case MayGoto: return may_goto(at, node);
+        case CallLocal: return local_call(at, node);
+        case Exit: return exit_program();
         case Load:
         case LoadSigned:
-        case LoadAcquire: load(at, node); return {};  // loads acquire and stores release on x86
+        case LoadAcquire: return load(at, node);  // loads acquire and stores release on x86
         case Store:
-        case StoreRelease: store(at, node); return {};
-        case LoadPacket: return packet_load(at, node);
+        case StoreRelease: return store(at, node);
         case AtomicAdd:
         case AtomicOr:
         case AtomicAnd:
@@ -176,9 +172,30 @@ Result<void> Translator::translate(uint32_t at) {
         case AtomicFetchAnd:
         case AtomicFetchXor:
         case AtomicXchg:
-        case AtomicCmpxchg: atomic(node); return {};
+        case AtomicCmpxchg: return atomic(node);
+        case Call:
+        case CallKfunc:
+        case CallX:
+        case LoadPacket:
+        case LdImm64:
+        case LdMapFd:
+        case LdMapValue:
+        case LdBtfId:
+        case LdFunc:
+        case LdMapIdx:
+        case LdMapIdxValue: return;  // translate_call_or_address()
     }
-    return Error{Errc::UnknownOpcode, Where{.insn = at}, "an instruction without a translation"};
+}
+
+/// What may lack its helper or map.
+Result<void> Translator::translate_call_or_address(uint32_t at, const Node& node) {
+    using enum isa::Operation;
+    if (node.operation == Call) return helper_call(at, node);
+    if (node.operation == CallX) return call_by_number(at, node);
+    if (node.operation == LoadPacket) return packet_load(at, node);
+    if (node.operation == CallKfunc)
+        return Error{Errc::Unsupported, Where{.insn = at}, "calls by BTF id (kernel functions) are not supported"};
+    return wide_load(at, node);
 }
 
 Result<void> Translator::wide_load(uint32_t at, const Node& node) {

@@ -82,7 +82,8 @@ class Translator {
     void emit_helper_table();
     void emit_cold();
     Result<void> translate_function(const Function& function);
-    Result<void> translate(uint32_t at);
+    void translate(uint32_t at, const Node& node);
+    Result<void> translate_call_or_address(uint32_t at, const Node& node);
 
     Result<void> helper_call(uint32_t at, const Node& node);
     Result<void> call_helper(uint32_t at, uint16_t helper, unsigned arguments);
@@ -159,22 +160,29 @@ class Translator {
 
     // control flow: control_x64.cpp
     void jump(uint32_t target, uint32_t at);
+    struct Operands {
+        unsigned left, right;
+        std::optional<int32_t> imm;
+        Cond cond;
+    };
     void conditional(uint32_t at, const Node& node);
+    bool select(uint32_t at, const Node& node);
+    Cond compare(const Node& node);
+    Operands settle_operands(const Node& node);
     void may_goto(uint32_t at, const Node& node);
     void exit_program();
     /// Everything a jump from here to `target` needs in its home.
     void arrive(uint32_t target) { flush_live(analysis_.live_in[target]); }
     Label label_of(uint32_t slot);
-    const Fact* fact(uint32_t at) const { return at < program_.facts().size() ? &program_.facts()[at] : nullptr; }
-    const Binding* binding(uint32_t at) const {
-        const auto& all = program_.bound().bindings;
-        return at < all.size() ? &all[at] : nullptr;
-    }
+    const Fact* fact(uint32_t at) const { return at < facts_.size() ? &facts_[at] : nullptr; }
+    const Binding* binding(uint32_t at) const { return at < bindings_.size() ? &bindings_[at] : nullptr; }
     bool is_leader(uint32_t slot) const {
         return slot >= analysis_.flags.size() || (analysis_.flags[slot] & slot_leader);
     }
 
     const ExecutableProgram& program_;
+    const std::span<const Binding> bindings_;
+    const std::span<const Fact> facts_;
     const LinkTable& link_;
     const JitOptions options_;
     const Analysis& analysis_;

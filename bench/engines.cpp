@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engines beside each other: every program of bench/programs on the interpreter, the JIT, the running kernel (where
+// the process may load programs) and as native code of clang -O2, one source text for all. Rounds are interleaved, so
+// that a change of the machine's clock meets all columns; a row is the median, and is repeated while it spreads.
+//   skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER]
+// --dump writes the JIT's code of each program (objdump -D -b binary -m i386:x86-64 -M intel FILE).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/lane.hpp"
+#include "engine/interp/interp.hpp"
+#include "engine/jit/jit.hpp"
+#include "isa/insn.hpp"
+#include "kernel_runner.hpp"
+#include "object/link.hpp"
+#include "object/object_spec.hpp"
+#include "platform/host_context.hpp"
+#include "program/bind.hpp"
+#include "program/unverified.hpp"
+
+#define PROGRAMS(X) \
+    X(hash) X(muldiv) X(sort) X(search) X(parse) X(checksum) X(bits) X(calls) X(dispatch) X(matrix) X(crc) X(memory)
+
+extern "C" {
+#define X(name) uint32_t native_##name(uint8_t* p, const uint8_t* end);
+PROGRAMS(X)
+#undef X
+}
+
+namespace skep::bench {
+namespace {
+
+using Native = uint32_t (*)(uint8_t*, const uint8_t*);
+
+constexpr size_t packet_bytes = 2048 + 128;
+constexpr double sample_ns = 3e5;  // short, so that most samples lie between two interruptions
+constexpr double accepted_spread = 0.10;
+constexpr int most_repetitions = 4;
+
+struct Source {
+    const char* name;
+    Native native;
+};
+constexpr Source sources[] = {
+#define X(name) {#name, native_##name},
+    PROGRAMS(X)
+#undef X
+};
+
+[[noreturn]] void fail(const std::string& text) {
+    std::fputs((text + "\n").c_str(), stderr);
+    std::exit(4);
+}
+
+std::vector<uint8_t> make_packet() {
+    std::vector<uint8_t> packet(packet_bytes);
+    uint64_t state = 0x9e3779b97f4a7c15;
+    const auto next = [&] {
+        state ^= state << 13;
+        state ^= state >> 7;
+        return state ^= state << 17;
+    };
+    static constexpr char letters[] = "get Get\nGET gexyz";
+    for (uint8_t& byte : packet)
+        byte = next() % 2 ? static_cast<uint8_t>(letters[next() % 17]) : static_cast<uint8_t>(next());
+    // Frames for the parser: IPv4 and IPv6, some tagged, TCP with options and UDP.
+    for (size_t i = 0; i + 128 <= packet.size(); i += 128) {
+        uint8_t* at = packet.data() + i + 12;
+        const uint64_t kind = next();
+        if (kind % 4 == 0) {
+            at[0] = 0x81, at[1] = 0;
+            at += 4;
+        }
+        uint8_t* ip = at + 2;
+        uint8_t* segment;
+        if (kind / 4 % 3 == 0) {
+            at[0] = 0x86, at[1] = 0xdd;
+            ip[0] = 0x60;
+            ip[6] = kind / 16 % 2 ? 6 : 17;
+            segment = ip + 40;
+        } else {
+            at[0] = 0x08, at[1] = 0;
+            ip[0] = kind / 32 % 4 ? 0x45 : 0x46;
+            ip[6] = ip[7] = 0;
+            ip[9] = kind / 16 % 2 ? 6 : 17;
+            segment = ip + (ip[0] & 15) * 4;
+        }
+        segment[12] = 0x80;
+        static constexpr uint8_t options[] = {2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2};
+        std::memcpy(segment + 20, options, sizeof options);
+    }
+    return packet;
+}
+
+std::vector<std::byte> read_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) fail("cannot read " + path);
+    const std::string text((std::istreambuf_iterator<char>(in)), {});
+    std::vector<std::byte> bytes(text.size());
+    std::memcpy(bytes.data(), text.data(), text.size());
+    return bytes;
+}
+
+template <typename T>
+T must(Result<T> result) {
+    if (!result) fail(result.error().to_string());
+    return *std::move(result);
+}
+
+struct Loaded {
+    std::string name;
+    std::string path;
+    BoundProgram bound;
+    std::unique_ptr<engine::CompiledCode> interp, jit;
+};
+
+Loaded load(const Source& source) {
+    Loaded out;
+    out.name = source.name;
+    out.path = std::string(SKEP_BENCH_OBJECTS) + "/" + source.name + ".o";
+    const auto file = read_file(out.path);
+    const auto spec = must(object::read_object(file, out.path));
+    const auto linked = must(object::link(spec, 0));
+    out.bound = must(bind(spec, linked));
+    const auto executable = must(UnverifiedProgram::make(out.bound));
+    out.interp = must(engine::interp::compile(executable, {}));
+    out.jit = must(engine::jit::compile(executable, {}));
+    return out;
+}
+
+/// One column of one row: runs the program `times` times on its own copy of the packet; ns of one run.
+struct Column {
+    std::string name;
+    std::function<double(uint64_t times)> run;
+    std::function<uint32_t()> result;
+    uint64_t times = 1;
+    std::vector<double> samples;
+    double median = 0, spread = 0;
+};
+
+double median_of(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+/// Distance of the quartiles over the median.
+double spread_of(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return (values[values.size() * 3 / 4] - values[values.size() / 4]) / values[values.size() / 2];
+}
+
+/// The thread's own processor time where the host tells it: other work on a busy machine is not counted.
+struct Clock {
+    using time_point = double;
+    static double now() {
+#ifdef CLOCK_THREAD_CPUTIME_ID
+        timespec time{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+#else
+        const auto time = std::chrono::steady_clock::now().time_since_epoch();
+        return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
+#endif
+    }
+};
+double elapsed_ns(Clock::time_point start) { return Clock::now() - start; }
+
+class Host {
+  public:
+    explicit Host(const std::vector<uint8_t>& packet) : packet_(packet), copy_(packet.size() + 64) {
+        reset();
+        run_.size = sizeof run_;
+        run_.abi = SKEP_RUNTIME_CONTEXT_ABI;
+    }
+    void reset() {
+        data_ = reinterpret_cast<uint8_t*>((reinterpret_cast<uintptr_t>(copy_.data()) + 63) & ~uintptr_t{63});
+        std::memcpy(data_, packet_.data(), packet_.size());
+        context_.packet = {data_, data_ + packet_.size(), data_, data_, data_ + packet_.size()};
+    }
+    uint64_t enter(const skep_entry& entry) { return entry.function(&context_, &run_, entry.self); }
+    uint8_t* data() { return data_; }
+    const uint8_t* end() const { return data_ + packet_.size(); }
+
+  private:
+    const std::vector<uint8_t>& packet_;
+    std::vector<uint8_t> copy_;
+    uint8_t* data_ = nullptr;
+    platform::HostXdp context_{};
+    skep_runtime_context run_{};
+};
+
+Column engine_column(const char* name, const engine::CompiledCode& code, std::shared_ptr<Host> host) {
+    Column column;
+    column.name = name;
+    const skep_entry entry = code.entry();
+    column.result = [host, entry] {
+        host->reset();
+        return static_cast<uint32_t>(host->enter(entry));
+    };
+    column.run = [host, entry](uint64_t times) {
+        host->reset();
+        const auto start = Clock::now();
+        for (uint64_t i = 0; i < times; ++i) host->enter(entry);
+        return elapsed_ns(start) / static_cast<double>(times);
+    };
+    return column;
+}
+
+Column native_column(Native function, std::shared_ptr<Host> host) {
+    Column column;
+    column.name = "native";
+    column.result = [host, function] {
+        host->reset();
+        return function(host->data(), host->end());
+    };
+    column.run = [host, function](uint64_t times) {
+        host->reset();
+        const auto start = Clock::now();
+        for (uint64_t i = 0; i < times; ++i) {
+            uint32_t result = function(host->data(), host->end());
+            __asm__ volatile("" : : "r"(result) : "memory");
+        }
+        return elapsed_ns(start) / static_cast<double>(times);
+    };
+    return column;
+}
+
+void measure(std::vector<Column>& columns, int rounds) {
+    for (Column& column : columns) {
+        column.times = 1;
+        double one = column.run(8);
+        column.times = static_cast<uint64_t>(std::clamp(sample_ns / one, 1.0, 1e6));
+        column.run(column.times);
+    }
+    for (int repetition = 0; repetition < most_repetitions; ++repetition) {
+        for (Column& column : columns) column.samples.clear();
+        for (int round = 0; round < rounds; ++round)
+            for (Column& column : columns) column.samples.push_back(column.run(column.times));
+        bool good = true;
+        for (Column& column : columns) {
+            column.median = median_of(column.samples);
+            column.spread = spread_of(column.samples);
+            good &= column.spread <= accepted_spread;
+        }
+        if (good) return;
+    }
+}
+
+/// All programs as functions of one, so that the cost per instruction is not that of getting pages.
+BoundProgram joined(const std::vector<Loaded>& programs, unsigned copies) {
+    BoundProgram out;
+    out.linked.name = "joined";
+    for (unsigned copy = 0; copy < copies; ++copy) {
+        for (const Loaded& program : programs) {
+            const auto base = static_cast<isa::InsnIndex>(out.linked.code.size());
+            for (auto sub : program.bound.linked.subprograms) {
+                sub.start += base;
+                sub.end += base;
+                out.linked.subprograms.push_back(sub);
+            }
+            out.linked.code.insert(out.linked.code.end(), program.bound.linked.code.begin(),
+                                   program.bound.linked.code.end());
+            out.bindings.insert(out.bindings.end(), program.bound.bindings.begin(), program.bound.bindings.end());
+        }
+    }
+    return out;
+}
+
+double compile_ns(const BoundProgram& bound, int samples) {
+    const auto executable = must(UnverifiedProgram::make(bound));
+    std::vector<double> times;
+    for (int i = 0; i < samples; ++i) {
+        const auto start = Clock::now();
+        auto code = must(engine::jit::compile(executable, {}));
+        times.push_back(elapsed_ns(start));
+    }
+    return median_of(times);
+}
+
+struct Entering {
+    double bare = 0, with_lane = 0;
+};
+
+Entering measure_entering(int rounds) {
+    BoundProgram empty;
+    empty.linked.name = "empty";
+    isa::append(empty.linked.code, {.op = isa::Op::Mov64K});
+    isa::append(empty.linked.code, {.op = isa::Op::Exit});
+    const auto code = must(engine::jit::compile(must(UnverifiedProgram::make(empty)), {}));
+    skep_runtime_context run{};
+    Lanes* lanes = Lanes::create(0);
+    constexpr int times = 1'000'000;
+    std::vector<double> bare, with_lane;
+    uint64_t sum = 0;
+    for (int round = 0; round < rounds; ++round) {
+        auto start = Clock::now();
+        for (int i = 0; i < times; ++i) sum += engine::run(*code, &run, run);
+        bare.push_back(elapsed_ns(start) / times);
+        start = Clock::now();
+        for (int i = 0; i < times; ++i) {
+            const LaneGuard guard(*lanes);
+            run.lane = guard.lane();
+            sum += engine::run(*code, &run, run);
+        }
+        with_lane.push_back(elapsed_ns(start) / times);
+    }
+    __asm__ volatile("" : : "r"(sum));
+    lanes->destroy();
+    return {median_of(bare), median_of(with_lane)};
+}
+
+int main(int argc, char** argv) {
+    bool json = false;
+    int rounds = 31;
+    std::string only, dump;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--json") {
+            json = true;
+        } else if (word == "--rounds" && i + 1 < argc) {
+            rounds = std::max(1, std::atoi(argv[++i]));
+        } else if (word == "--only" && i + 1 < argc) {
+            only = argv[++i];
+        } else if (word == "--dump" && i + 1 < argc) {
+            dump = argv[++i];
+        } else {
+            std::fputs("usage: skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER]\n", stderr);
+            return 2;
+        }
+    }
+    const auto packet = make_packet();
+    std::vector<Loaded> programs;
+    for (const Source& source : sources) programs.push_back(load(source));
+
+    if (!dump.empty()) {
+        for (const Loaded& program : programs) {
+            std::ofstream out(dump + "/" + program.name + ".bin", std::ios::binary);
+            const auto code = program.jit->native_code();
+            out.write(reinterpret_cast<const char*>(code.data()), static_cast<std::streamsize>(code.size()));
+        }
+        return 0;
+    }
+    nlohmann::json report;
+    std::map<std::string, std::vector<double>> ratios;
+    std::string kernel_reason;
+    if (!json)
+        fmt::print("{:<10} {:>6} {:>11} {:>18} {:>18} {:>18}  {}\n", "program", "insns", "native ns", "jit ns",
+                   "interp ns", "kernel ns", "spread");
+    for (size_t i = 0; i < std::size(sources); ++i) {
+        const Loaded& program = programs[i];
+        if (!only.empty() && only != program.name) continue;
+        std::vector<Column> columns;
+        columns.push_back(native_column(sources[i].native, std::make_shared<Host>(packet)));
+        columns.push_back(engine_column("jit", *program.jit, std::make_shared<Host>(packet)));
+        columns.push_back(engine_column("interp", *program.interp, std::make_shared<Host>(packet)));
+        auto kernel = std::make_shared<KernelRunner>(program.path);
+        if (kernel->ready()) {
+            Column column;
+            column.name = "kernel";
+            column.result = [kernel, &packet] { return kernel->run(packet, 1).r0; };
+            column.run = [kernel, &packet](uint64_t times) { return kernel->run(packet, times).ns; };
+            columns.push_back(std::move(column));
+        } else {
+            kernel_reason = kernel->reason();
+        }
+        const uint32_t want = columns[0].result();
+        for (const Column& column : columns)
+            if (const uint32_t got = column.result(); got != want)
+                fail(fmt::format("{}: {} gives {:#x}, native {:#x}", program.name, column.name, got, want));
+        measure(columns, rounds);
+        double spread = 0;
+        nlohmann::json row{{"program", program.name}, {"instructions", program.bound.linked.code.size()}};
+        std::string line =
+            fmt::format("{:<10} {:>6} {:>11.1f}", program.name, program.bound.linked.code.size(), columns[0].median);
+        for (const Column& column : columns) {
+            spread = std::max(spread, column.spread);
+            row[column.name] = {{"ns", column.median}, {"spread", column.spread}};
+            if (column.name == "native") continue;
+            const double ratio = column.median / columns[0].median;
+            ratios[column.name].push_back(ratio);
+            row[column.name]["ratio"] = ratio;
+            line += fmt::format(" {:>10.1f} {:>6.2f}x", column.median, ratio);
+        }
+        if (columns.size() < 4) line += fmt::format(" {:>18}", "-");
+        report["programs"].push_back(row);
+        if (!json) {
+            fmt::print("{}  {:.1f} %{}\n", line, spread * 100, spread > accepted_spread ? " (did not settle)" : "");
+            std::fflush(stdout);
+        }
+    }
+    if (only.empty()) {
+        std::string line = fmt::format("{:<10} {:>6} {:>11}", "geo. mean", "", "");
+        for (const char* name : {"jit", "interp", "kernel"}) {
+            const auto& list = ratios[name];
+            if (list.empty()) continue;
+            double sum = 0;
+            for (const double ratio : list) sum += std::log(ratio);
+            const double mean = std::exp(sum / static_cast<double>(list.size()));
+            report["geometric_mean"][name] = mean;
+            line += fmt::format(" {:>10} {:>6.2f}x", "", mean);
+        }
+        const Entering entering = measure_entering(rounds);
+        const BoundProgram all = joined(programs, 4);
+        const double whole = compile_ns(all, 51);
+        double parts = 0;
+        size_t instructions = 0;
+        for (const Loaded& program : programs) {
+            parts += compile_ns(program.bound, 51);
+            instructions += program.bound.linked.code.size();
+        }
+        const double small = compile_ns(programs[5].bound, 51);
+        report["entering_ns"] = {{"bare", entering.bare}, {"with_lane", entering.with_lane}};
+        report["compile"] = {
+            {"us_per_instruction", whole / 1000 / static_cast<double>(all.linked.code.size())},
+            {"us_per_instruction_one_by_one", parts / 1000 / static_cast<double>(instructions)},
+            {"small_program_us", small / 1000},
+        };
+        if (!json) {
+            fmt::print("{}\n\n", line);
+            if (!kernel_reason.empty()) fmt::print("kernel: {}\n", kernel_reason);
+            fmt::print("entering an empty program: {:.2f} ns; with lane and epoch {:.2f} ns\n", entering.bare,
+                       entering.with_lane);
+            fmt::print(
+                "compiling (jit): {:.4f} us per instruction in a program of {}; {:.4f} one by one; {:.1f} us for {} of "
+                "{}\n",
+                whole / 1000 / static_cast<double>(all.linked.code.size()), all.linked.code.size(),
+                parts / 1000 / static_cast<double>(instructions), small / 1000, programs[5].name,
+                programs[5].bound.linked.code.size());
+        }
+    }
+    if (json) fmt::print("{}\n", report.dump(2));
+    return 0;
+}
+
+}  // namespace
+}  // namespace skep::bench
+
+int main(int argc, char** argv) { return skep::bench::main(argc, argv); }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The emitter's own encodings are asmjit's, byte for byte.
+#include "engine/jit/emitter_x64.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace skep::engine::jit {
+namespace {
+
+constexpr Width wide[] = {Width::W32, Width::W64};
+constexpr Width all_widths[] = {Width::W8, Width::W16, Width::W32, Width::W64};
+constexpr int32_t immediates[] = {0, 1, -1, 127, 128, -128, -129, 0x12345678, INT32_MIN, INT32_MAX};
+
+std::vector<Gp> registers() {
+    std::vector<Gp> out;
+    for (uint8_t i = 0; i < 16; ++i) out.push_back(static_cast<Gp>(i));
+    return out;
+}
+
+std::vector<Mem> addresses() {
+    std::vector<Mem> out;
+    for (const int32_t disp : {0, 1, -1, 127, 128, -128, -129, 0x12345678}) {
+        for (const Gp base : registers()) {
+            out.push_back({base, Gp::None, 0, disp});
+            for (const Gp index : registers()) {
+                if (index == Gp::Rsp) continue;  // cannot be an index
+                out.push_back({base, index, static_cast<uint8_t>(static_cast<unsigned>(index) % 4), disp});
+                if (base == Gp::Rax) out.push_back({Gp::None, index, 3, disp});
+            }
+        }
+    }
+    return out;
+}
+
+using Emit = std::function<void(EmitterX64&)>;
+
+std::string bytes(const Emit& emit, bool own) {
+    EmitterX64 emitter(4, own);
+    emit(emitter);
+    std::string text;
+    for (const uint8_t byte : emitter.written()) {
+        text += "0123456789abcdef"[byte >> 4];
+        text += "0123456789abcdef"[byte & 15];
+    }
+    return text;
+}
+
+void expect_same(const Emit& emit) { ASSERT_EQ(bytes(emit, true), bytes(emit, false)); }
+
+TEST(EmitterX64, RegisterFormsAreThoseOfAsmjit) {
+    for (const Gp dst : registers()) {
+        for (const Gp src : registers()) {
+            for (const Width width : wide) {
+                expect_same([=](EmitterX64& e) { e.mov(width, dst, src); });
+                for (const Alu op : {Alu::Add, Alu::Or, Alu::And, Alu::Sub, Alu::Xor, Alu::Cmp, Alu::Test, Alu::Imul})
+                    expect_same([=](EmitterX64& e) { e.alu(op, width, dst, src); });
+                for (const int32_t imm : immediates) expect_same([=](EmitterX64& e) { e.imul3(width, dst, src, imm); });
+            }
+            for (const Width width : all_widths) expect_same([=](EmitterX64& e) { e.zero_extend(width, dst, src); });
+        }
+    }
+}
+
+TEST(EmitterX64, ImmediateFormsAreThoseOfAsmjit) {
+    for (const Gp dst : registers()) {
+        expect_same([=](EmitterX64& e) { e.zero(dst); });
+        for (const uint64_t value : {uint64_t{0}, uint64_t{1}, uint64_t{UINT32_MAX}, uint64_t{1} << 32, ~uint64_t{0}})
+            expect_same([=](EmitterX64& e) { e.mov_imm(dst, value); });
+        for (const Width width : wide)
+            for (const Alu op : {Alu::Add, Alu::Or, Alu::And, Alu::Sub, Alu::Xor, Alu::Cmp, Alu::Test})
+                for (const int32_t imm : immediates)
+                    expect_same([=](EmitterX64& e) { e.alu_imm(op, width, dst, imm); });
+        for (const Width width : {Width::W16, Width::W32, Width::W64})
+            for (const Shift op : {Shift::Shl, Shift::Shr, Shift::Sar, Shift::Rol, Shift::Ror})
+                for (const uint8_t count : {1, 2, 8, 15, 31})
+                    expect_same([=](EmitterX64& e) { e.shift_imm(op, width, dst, count); });
+    }
+}
+
+TEST(EmitterX64, MemoryFormsAreThoseOfAsmjit) {
+    for (const Mem& mem : addresses()) {
+        for (const Gp reg : {Gp::Rax, Gp::Rsp, Gp::Rdi, Gp::R8, Gp::R13}) {
+            for (const Width width : all_widths) {
+                expect_same([=](EmitterX64& e) { e.load(width, reg, mem); });
+                expect_same([=](EmitterX64& e) { e.store(width, mem, reg); });
+            }
+            for (const Width width : wide) expect_same([=](EmitterX64& e) { e.lea(width, reg, mem); });
+        }
+    }
+}
+
+TEST(EmitterX64, TheBufferGrows) {
+    EmitterX64 emitter(0);
+    for (int i = 0; i < 10000; ++i) emitter.alu_imm(Alu::Add, Width::W64, Gp::R9, 0x12345678);
+    EXPECT_EQ(emitter.written().size(), 70000u);
+    EXPECT_TRUE(emitter.finish());
+}
+
+}  // namespace
+}  // namespace skep::engine::jit
