@@ -54,14 +54,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         return 0;
     }
     require(bytes_held(*spec) < 64 * size + 65536, "memory is a small multiple of the file");
-    size_t linked = 0;
     for (size_t i = 0; i < spec->programs.size() && i < 64; ++i) {
         auto program = object::link(*spec, i);
         if (!program) {
             require(!program.error().where().function.empty(), "a link error says in which function");
             continue;
         }
-        ++linked;
         require(!program->subprograms.empty() && program->subprograms.front().start == 0, "the entry comes first");
         require(program->subprograms.back().end == program->code.size(), "functions cover the stream");
         for (const uint32_t m : program->maps) require(m < spec->maps.size(), "map references are in range");
