@@ -141,12 +141,13 @@ bool Translator::select(uint32_t at, const Node& node) {
     needed_ |= live;
     if (boolean) {
         flush_live(live & ~both_halves(dst));
-        const Operands operands = settle_operands(node);
-        const bool is_operand = dst == operands.left || (!operands.imm && dst == operands.right);
+        // As a constant it would be compared without its home; but its home is what setcc is about to make.
+        const bool is_operand = dst == node.dst || (!node.has_imm && dst == node.src);
+        settle_operands(node);
         if (!is_operand) {
             define(dst);
             set_home(dst, true);
-            settle_operands(node);
+            const Operands operands = settle_operands(node);
             const Gp gp = home(dst);
             const bool compared =
                 fetch(operands.left, node.is32) == gp || (!operands.imm && fetch(operands.right, node.is32) == gp);

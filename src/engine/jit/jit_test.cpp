@@ -282,6 +282,14 @@ constexpr Case cases[] = {
         r0 *= 14
         exit)",
      42},
+    {"a choice between 0 and 1 whose condition reads the chosen register", R"(
+        r0 = 1
+        r2 = 0
+        if r2 == r0 goto +1
+        r0 = r2
+        r0 += 0
+        exit)",
+     0},
     {"callx of a helper's number", R"(
         r1 = 1
         r2 = 2
