@@ -17,6 +17,8 @@ uint32_t prefix_of(const LpmNode* node) {
     return value & mask_of(node->prefix_bits);
 }
 
+LpmLine::Entry entry_of(LpmNode* node) { return {prefix_of(node), mask_of(node->prefix_bits), node->value()}; }
+
 /// Calls `each(slot)` for every slot of the level that the prefix covers. Requires: level.start <= bits <= level.end.
 template <typename LevelT, typename Each>
 void for_covered(const LevelT& level, uint32_t prefix, uint32_t bits, Each each) {
@@ -31,33 +33,28 @@ Status LpmIndex4::allocate(Lanes* lanes, uint32_t prefixes) {
     const uint32_t bits = prefixes >= many_prefixes ? 16 : 8;
     lines_ = LpmLines::create(lanes);
     if (lines_ == nullptr) return Errc::NoMemory;
-    root_ = static_cast<uint64_t*>(skep_os_alloc(sizeof(uint64_t) << bits, 64));
-    if (root_ == nullptr) {
+    slots_ = static_cast<uint64_t*>(skep_os_alloc(sizeof(uint64_t) << bits, 64));
+    if (slots_ == nullptr) {
         lines_->release();
         return Errc::NoMemory;
     }
     lanes_ = lanes;
     root_shift_ = 32 - bits;
+    root_ = slots_;
     return {};
 }
 
 void LpmIndex4::free() {
-    if (root_ == nullptr) return;
+    if (slots_ == nullptr) return;
     const uint32_t slots = uint32_t{1} << (32 - root_shift_);
     for (uint32_t i = 0; i < slots; ++i)
-        if (Table* table = table_in(root_[i]); table != nullptr) free_table(table);
-    skep_os_free(root_, sizeof(uint64_t) * slots);
+        if (Table* table = table_in(slots_[i]); table != nullptr) free_table(table);
+    skep_os_free(slots_, sizeof(uint64_t) * slots);
     lines_->release();
-    root_ = nullptr;
+    root_ = slots_ = nullptr;
 }
 
 // Memory. Tables nest at most three deep (8 + 8 + 8 + 8 bits), so recursion over them is bounded by the key.
-
-LpmLine* LpmIndex4::list_in(uint64_t word) {
-    if (word == 0 || (word & tag_table) != 0) return nullptr;
-    auto* line = reinterpret_cast<LpmLine*>(word);
-    return line->cover != nullptr && LpmNode::of(line->cover)->line == line ? nullptr : line;
-}
 
 LpmIndex4::Table* LpmIndex4::new_table(uint8_t* cover) {
     void* memory = skep_os_alloc(sizeof(Table), 64);
@@ -84,9 +81,10 @@ void LpmIndex4::discard_table(Table* table) {
 // Covers.
 
 uint8_t* LpmIndex4::cover_of(uint64_t word) {
-    if (word == 0) return nullptr;
     if (const Table* table = table_in(word); table != nullptr) return table->cover;
-    return reinterpret_cast<LpmLine*>(word)->cover;
+    if (const LpmLine* list = list_in(word); list != nullptr) return list->cover;
+    if (const LpmNode* alone = alone_in(word); alone != nullptr) return alone->under;
+    return value_in(word);
 }
 
 void LpmIndex4::set_cover(uint64_t* slot, LpmNode* node) {
@@ -96,9 +94,29 @@ void LpmIndex4::set_cover(uint64_t* slot, LpmNode* node) {
     } else if (LpmLine* list = list_in(*slot); list != nullptr) {
         atomic::store_release(&list->cover, value);
         settle(list);
+    } else if (LpmNode* alone = alone_in(*slot); alone != nullptr) {
+        atomic::store_release(&alone->under, value);
     } else {
         atomic::store_release(slot, word_of(value));
     }
+}
+
+// Nodes alone in their slots.
+//
+// A reader takes the word and then, maybe much later, looks at `under`. As long as the node is in the slot, that is
+// what covers it now; after that, `under` must keep what it said last, which was true when the reader came. So a node
+// is never alone in a second slot.
+
+bool LpmIndex4::may_be_alone(const LpmNode* node, uint32_t level_end) {
+    return level_end >= 16 && node->prefix_bits > 16 && node->prefix_bits < 32 &&
+           (node->home == 0 || node->home == level_end);
+}
+
+void LpmIndex4::put_alone(uint64_t* slot, uint32_t level_end, LpmNode* node, uint8_t* cover) {
+    node->home = level_end;
+    atomic::store_release(&node->under, cover);
+    const uint32_t rest = (prefix_of(node) & 0xffff) | uint32_t{1} << (31 - node->prefix_bits);
+    atomic::store_release(slot, word_of(node->value()) | uint64_t{rest} << 48);
 }
 
 /// Makes the entries that hold no prefix say what the next shorter one says. Each store moves some addresses from the
@@ -129,7 +147,8 @@ uint8_t* LpmIndex4::find_below(uint32_t address, uint64_t word) const {
         shift -= 8;
         word = atomic::load_acquire(&table->slots[(address >> shift) & 0xff]);
     }
-    uint8_t* answer = find_in_line(address, word);
+    const LpmLine* list = list_in(word);
+    uint8_t* answer = list != nullptr ? find_in_line(address, list) : find_alone(address, word);
     return answer != nullptr ? answer : best;
 }
 
@@ -143,7 +162,7 @@ Status LpmIndex4::insert_below(Level level, LpmNode* node, LpmNode* old) {
     uint32_t depth = 0;
     for (;;) {
         if (node->prefix_bits <= level.end) {
-            if (Status status = insert_cover(level, node, old); !status.ok()) return status;
+            insert_cover(level, node);
             break;
         }
         uint64_t* slot = &level.slots[level.slot_of(prefix)];
@@ -161,29 +180,25 @@ Status LpmIndex4::insert_below(Level level, LpmNode* node, LpmNode* old) {
     return {};
 }
 
-/// Puts a prefix that ends in this level.
-Status LpmIndex4::insert_cover(const Level& level, LpmNode* node, LpmNode* old) {
-    if (old != nullptr) {
-        // The line changes hands, and with it every slot that holds nothing else.
-        node->line = old->line;
-        atomic::store_release(&node->line->cover, node->value());
-    } else {
-        node->line = lines_->take();
-        if (node->line == nullptr) return Errc::NoMemory;
-        node->line->cover = node->value();
-    }
-    settle(node->line);
+/// Puts a prefix that ends in this level, also in the place of an equal one.
+void LpmIndex4::insert_cover(const Level& level, LpmNode* node) {
     for_covered(level, prefix_of(node), node->prefix_bits, [&](uint64_t* slot) {
         uint8_t* cover = cover_of(*slot);
         if (cover == nullptr || LpmNode::of(cover)->prefix_bits <= node->prefix_bits) set_cover(slot, node);
     });
-    return {};
 }
 
 /// Puts a prefix longer than the level into a slot that holds no table.
 Status LpmIndex4::insert_long(uint64_t* slot, uint32_t level_end, LpmNode* node) {
-    const LpmLine::Entry added = {prefix_of(node), mask_of(node->prefix_bits), node->value()};
+    const LpmLine::Entry added = entry_of(node);
+    LpmNode* alone = alone_in(*slot);
+    const bool replaces =
+        alone != nullptr && alone->prefix_bits == node->prefix_bits && prefix_of(alone) == added.prefix;
     LpmLine* old = list_in(*slot);
+    if ((replaces || (alone == nullptr && old == nullptr)) && may_be_alone(node, level_end)) {
+        put_alone(slot, level_end, node, cover_of(*slot));
+        return {};
+    }
     if (old != nullptr) {
         for (uint32_t i = 0; i < LpmLine::most_entries; ++i) {
             LpmLine::Entry& entry = old->entries[i];
@@ -204,20 +219,24 @@ Status LpmIndex4::insert_long(uint64_t* slot, uint32_t level_end, LpmNode* node)
     LpmLine* list = lines_->take();
     if (list == nullptr) return Errc::NoMemory;
     list->cover = cover_of(*slot);
+    LpmLine::Entry present[LpmLine::most_entries];
+    uint32_t count = 0;
+    if (alone != nullptr) present[count++] = entry_of(alone);
+    for (uint32_t i = 0; old != nullptr && i < LpmLine::most_entries; ++i)
+        if (old->holds(i)) present[count++] = old->entries[i];
     // Filled from the back, longest first: unused entries come before all others.
     uint32_t at = LpmLine::most_entries;
     bool placed = false;
-    for (uint32_t i = LpmLine::most_entries; old != nullptr && i-- > 0;) {
-        if (!old->holds(i)) continue;
-        if (!placed && added.mask >= old->entries[i].mask) {
+    while (count-- > 0) {
+        if (!placed && added.mask >= present[count].mask) {
             list->entries[--at] = added;
             placed = true;
         }
-        list->entries[--at] = old->entries[i];
+        list->entries[--at] = present[count];
     }
     if (!placed) list->entries[--at] = added;
     settle(list);
-    atomic::store_release(slot, reinterpret_cast<uint64_t>(list));
+    atomic::store_release(slot, reinterpret_cast<uint64_t>(list) + tag_line);
     if (old != nullptr) lines_->retire(old);
     return {};
 }
@@ -234,10 +253,6 @@ LpmIndex4::Table* LpmIndex4::table_from(const LpmLine& line, uint32_t level_end,
     for (LpmNode* node : nodes) ok = ok && insert_below(level, node, nullptr).ok();
     if (!ok) {
         discard_table(table);
-        for (LpmNode* node : nodes) {
-            if (node->line != nullptr) lines_->give_back(node->line);
-            node->line = nullptr;
-        }
         return nullptr;
     }
     table->prefixes = LpmLine::most_entries + 1;
@@ -260,10 +275,13 @@ void LpmIndex4::erase(LpmNode* node, LpmNode* next_best) {
             for_covered(level, prefix, node->prefix_bits, [&](uint64_t* slot) {
                 if (cover_of(*slot) == node->value()) set_cover(slot, cover);
             });
-            lines_->retire(node->line);
             break;
         }
         uint64_t* slot = &level.slots[level.slot_of(prefix)];
+        if (alone_in(*slot) == node) {
+            atomic::store_release(slot, word_of(node->under));
+            break;
+        }
         if (LpmLine* list = list_in(*slot); list != nullptr) {
             for (uint32_t i = 0; i < LpmLine::most_entries; ++i)
                 if (list->holds(i) && list->entries[i].value == node->value()) list->owner_and_dead |= uint64_t{1} << i;
@@ -271,6 +289,14 @@ void LpmIndex4::erase(LpmNode* node, LpmNode* next_best) {
             if (list->live() == 0) {
                 atomic::store_release(slot, word_of(list->cover));
                 lines_->retire(list);
+            } else if (list->live() == 1) {
+                LpmNode* last = nullptr;
+                for (uint32_t i = 0; i < LpmLine::most_entries; ++i)
+                    if (list->holds(i)) last = LpmNode::of(list->entries[i].value);
+                if (may_be_alone(last, level.end)) {
+                    put_alone(slot, level.end, last, list->cover);
+                    lines_->retire(list);
+                }
             }
             break;
         }

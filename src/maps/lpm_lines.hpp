@@ -11,8 +11,8 @@ namespace skep::maps {
 
 struct LpmLineOwner;
 
-/// One cache line of the index: the value of a prefix that covers a slot, and of up to three longer ones inside it. The
-/// answer for an address is the last value whose entry matches, the cover's if none does.
+/// One cache line of the index: the value of a prefix that covers a slot, and of two or three longer ones inside it.
+/// The answer for an address is the last value whose entry matches, the cover's if none does.
 ///
 /// Entries stand from short to long. An unused one matches everything and says what the cover says; one whose prefix
 /// was taken out says what the next shorter one says. So readers need no condition but the match itself.

@@ -10,18 +10,18 @@
 #include "base/atomic.hpp"
 #include "base/lane.hpp"
 #include "base/os.hpp"
-#include "maps/lpm_lines.hpp"
 #include "maps/map.hpp"
 
 namespace skep::maps {
 
-/// Prefix and value are constant once the node can be reached; children and `intermediate` change under the trie's
-/// lock and are read without it. Freed through the epoch.
+/// Prefix and value are constant once the node can be reached; children, `intermediate` and `under` change under the
+/// trie's lock and are read without it. Freed through the epoch.
 struct LpmNode : Retired {
     uint32_t prefix_bits = 0;
     uint32_t intermediate = 0;  ///< 1: no prefix of a user, only a fork with two children
     LpmNode* child[2] = {nullptr, nullptr};
-    LpmLine* line = nullptr;   ///< the index' line with this node for a cover and nothing else, if it has one
+    uint8_t* under = nullptr;  ///< where the index holds this node alone in a slot: the value if it does not match
+    uint64_t home = 0;         ///< the index' level where that was, once it was; the writer's alone
     uint64_t bytes = 0;        ///< of the whole node
     uint64_t data_offset = 0;  ///< of the prefix' bytes, which follow the value
 

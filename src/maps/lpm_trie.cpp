@@ -61,10 +61,10 @@ class LpmTrie final : public Map {
 
     void* lookup(const void* key, uint32_t) override {
         const uint32_t bits = key_bits(key);
-        if (bits == 32 && index_.usable()) [[likely]] {
+        if (const uint64_t* root = index_.root(); bits == 32 && root != nullptr) [[likely]] {
             uint32_t address;
             memcpy(&address, key_data(key), sizeof address);
-            return index_.find(__builtin_bswap32(address));
+            return index_.find(root, __builtin_bswap32(address));
         }
         LpmNode* node = bits <= max_bits_ ? find(key) : nullptr;
         return node != nullptr ? node->value() : nullptr;
@@ -166,6 +166,7 @@ Status LpmTrie::insert(LpmNode* node, uint64_t flags) {
         if (fork == nullptr) return Errc::NoMemory;
         fork->intermediate = 1;
     }
+    if (!index_.fits(node)) index_.stop();
     if (index_.usable()) {
         if (Status status = index_.insert(node, replaces ? at : nullptr); !status.ok()) {
             if (fork != nullptr) LpmNode::free_now(fork);

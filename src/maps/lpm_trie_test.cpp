@@ -446,5 +446,93 @@ TEST(LpmTrie, ReadersSeeOldOrNewNeverBetween) {
     for (std::thread& reader : readers) reader.join();
 }
 
+// The only long prefix of a slot, of every length: addresses just inside and just outside, as what covers the slot
+// comes, is replaced and goes, and when a second long one comes and goes.
+TEST(LpmTrie, APrefixAloneInItsSlotEndsWhereItEnds) {
+    TestLanes lanes;
+    for (const uint32_t max_entries : {300u, 2000u}) {
+        for (uint32_t bits = 17; bits <= 32; ++bits) {
+            auto map = make_map(lanes, lpm_def(8, 4, max_entries));
+            LaneGuard guard(*lanes);
+            const uint32_t size = bits == 32 ? 1 : uint32_t{1} << (32 - bits);
+            const uint32_t first = 0x0a01'4444u & ~(size - 1), last = first + (size - 1);
+            const uint32_t before = bits == 17 ? last + 2 : first - 1;  // still inside the /16
+            auto key_of = [](uint32_t address, uint32_t length) {
+                Key key;
+                key.bits = length;
+                for (int i = 0; i < 4; ++i) key.data[i] = static_cast<uint8_t>(address >> (24 - 8 * i));
+                return key;
+            };
+            auto put = [&](const Key& key, uint32_t value) {
+                ASSERT_TRUE(map->update(&key, &value, 0, guard.lane()).ok());
+            };
+            auto expect = [&](int64_t inside, int64_t outside, const char* when) {
+                EXPECT_EQ(look_up(*map.get(), key_of(first, 32), guard.lane()), inside) << when << " /" << bits;
+                EXPECT_EQ(look_up(*map.get(), key_of(last, 32), guard.lane()), inside) << when << " /" << bits;
+                EXPECT_EQ(look_up(*map.get(), key_of(before, 32), guard.lane()), outside) << when << " /" << bits;
+                EXPECT_EQ(look_up(*map.get(), key_of(last + 1, 32), guard.lane()), outside) << when << " /" << bits;
+            };
+            const Key prefix = key_of(first, bits), wide = key_of(0x0a00'0000, 8), slot = key_of(0x0a01'0000, 16);
+            const Key second = key_of(0x0a01'ff00, 24);
+            put(prefix, 1);
+            expect(1, -1, "alone");
+            put(wide, 2);
+            expect(1, 2, "a /8 came");
+            put(slot, 3);
+            expect(1, 3, "a /16 came");
+            put(slot, 4);
+            expect(1, 4, "the /16 was replaced");
+            put(prefix, 5);
+            expect(5, 4, "the prefix was replaced");
+            put(second, 6);
+            expect(5, 4, "a second one came");
+            ASSERT_TRUE(map->remove(&slot, guard.lane()).ok());
+            expect(5, 2, "the /16 went");
+            ASSERT_TRUE(map->remove(&second, guard.lane()).ok());
+            expect(5, 2, "the second one went");
+            ASSERT_TRUE(map->remove(&wide, guard.lane()).ok());
+            expect(5, -1, "the /8 went");
+            ASSERT_TRUE(map->remove(&prefix, guard.lane()).ok());
+            expect(-1, -1, "all went");
+        }
+    }
+}
+
+// Longer prefixes come to a slot until it is a table, and go: what covers it stays in sight for an address that none of
+// them contains.
+TEST(LpmTrie, ACoverStaysInSightWhileItsSlotChangesShape) {
+    TestLanes lanes;
+    auto map = make_map(lanes, lpm_def(8, 4, 4000));
+    auto put = [&](const Key& key) {
+        LaneGuard guard(*lanes);
+        ASSERT_TRUE(map->update(&key, &key.bits, 0, guard.lane()).ok());
+    };
+    put(v4("10.1.0.0/16"));
+    std::atomic<bool> stop = false;
+    std::vector<std::thread> readers;
+    for (int r = 0; r < 2; ++r) {
+        readers.emplace_back([&] {
+            const Key key = v4("10.1.7.200");
+            while (!stop) {
+                LaneGuard guard(*lanes);
+                for (int i = 0; i < 256; ++i) ASSERT_EQ(look_up(*map.get(), key, guard.lane()), 16);
+            }
+        });
+    }
+    std::vector<Key> longer;
+    for (const char* text : {"10.1.7.0/25", "10.1.7.128/26", "10.1.7.224/27", "10.1.9.0/24", "10.1.7.192/29"})
+        longer.push_back(v4(text));
+    std::mt19937 random(3);
+    for (int round = 0; round < 3000; ++round) {
+        std::ranges::shuffle(longer, random);
+        for (const Key& key : longer) put(key);
+        std::ranges::shuffle(longer, random);
+        LaneGuard guard(*lanes);
+        for (const Key& key : longer) ASSERT_TRUE(map->remove(&key, guard.lane()).ok());
+    }
+    stop = true;
+    for (std::thread& reader : readers) reader.join();
+}
+
 }  // namespace
 }  // namespace skep::maps

@@ -219,16 +219,20 @@ Status Ringbuf::read(const void*, void*, uint32_t) { return Errc::InternalNotSup
 void* RingReservations::reserve(Map& map, uint64_t size, uint64_t flags) {
     Ringbuf* ring = Ringbuf::of(&map);
     if (ring == nullptr || count_ == most) return nullptr;
-    void* sample = ring->reserve(size, flags);
-    if (sample != nullptr) held_[count_++] = {ring, sample};
+    void* sample = flags == 0 ? ring->take_room(size) : nullptr;
+    if (sample == nullptr) return nullptr;
+    held_[count_].ring = ring;
+    held_[count_].sample = sample;
+    ++count_;
     return sample;
 }
 
-Ringbuf* RingReservations::take(void* sample) {
+inline Ringbuf* RingReservations::take(void* sample) {
     for (uint32_t i = count_; i-- > 0;) {
         if (held_[i].sample != sample) continue;
         Ringbuf* ring = held_[i].ring;
-        held_[i] = held_[--count_];
+        // Mostly it is the last. Copied onto itself, what was stored in two halves would be read as a whole: slow.
+        if (i != --count_) held_[i] = held_[count_];
         return ring;
     }
     return nullptr;
@@ -237,14 +241,14 @@ Ringbuf* RingReservations::take(void* sample) {
 bool RingReservations::submit(void* sample, uint64_t flags) {
     Ringbuf* ring = take(sample);
     if (ring == nullptr) return false;
-    ring->submit(sample, flags);
+    ring->commit(sample, 0, flags);
     return true;
 }
 
 bool RingReservations::discard(void* sample, uint64_t flags) {
     Ringbuf* ring = take(sample);
     if (ring == nullptr) return false;
-    ring->discard(sample, flags);
+    ring->commit(sample, Ringbuf::discard_bit, flags);
     return true;
 }
 

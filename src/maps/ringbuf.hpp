@@ -69,6 +69,8 @@ class Ringbuf final : public Map {
     static Status make(const MapDef& def, const MapEnv& env, Map** out);
 
   private:
+    friend class RingReservations;  // whose steps are one call each
+
     static constexpr uint32_t busy_bit = 1u << 31, discard_bit = 1u << 30;
     static constexpr uint64_t header_bytes = 8;
     static constexpr uint64_t largest_record = UINT32_MAX / 4;  // RINGBUF_MAX_RECORD_SZ
