@@ -25,7 +25,10 @@ uint64_t next_index(uint64_t& state, uint64_t mask) {
     return (state >> 33) & mask;
 }
 
-/// The plain probe: linear probing over {key, value} in one array, half full, no tags, no lock, never changed.
+/// The plain probe: linear probing over {key, value} in one array, half full, no tags, no lock, never changed. Same
+/// keys in the same order, same sizes, no prefetch. It touches one line where a map touches two; but a quarter of its
+/// searches end elsewhere than in the first entry, each a mispredicted branch, of a map's 4 in 100. At 64 k keys it
+/// spans 2 MiB and a map 2.5.
 struct Probe {
     struct Entry {
         uint64_t key, value;

@@ -109,8 +109,36 @@ Status HashMap::take_element(uint32_t lane, uint32_t* element) {
     return Errc::NoMemory;
 }
 
+/// The most frequent update: of a present key, in place. The element is found before the lock is taken, as a reader
+/// would, so that only its confirmation waits for the lock. Without the lock the store would be wrong even if a look
+/// after it found the key still there: in between the element may have been removed and recycled, and the value that
+/// was written over would be another key's.
+inline bool HashMap::overwrite_in_place(const void* key, const void* value, uint32_t lane) {
+    const HashTable::Found found = table_.find(key);
+    if (found.memory == nullptr) return false;
+    const uint64_t hash = table_.hash(key);
+    table_.lock(hash);
+    const bool confirmed = table_.confirm(found, key);
+    if (confirmed) {
+        uint8_t* to = percpu_ ? table_.lane_value(found.element, lane) : table_.value(found);
+        if (def_.value_size == 8) [[likely]]
+            atomic::copy_to_shared(to, value, 8);
+        else
+            atomic::copy_to_shared(to, value, def_.value_size);
+        if (lru_) table_.mark(found);
+    }
+    table_.unlock(hash);
+    return confirmed;
+}
+
 Status HashMap::put(const void* key, const void* value, uint64_t flags, uint32_t lane, bool all_lanes) {
     if (flags > update_exist) return Status(Errc::InvalidArgument, flags);
+    if (in_place_ && !all_lanes && flags != update_noexist && overwrite_in_place(key, value, lane)) return {};
+    return put_anywhere(key, value, flags, lane, all_lanes);
+}
+
+__attribute__((noinline)) Status HashMap::put_anywhere(const void* key, const void* value, uint64_t flags,
+                                                       uint32_t lane, bool all_lanes) {
     const uint64_t hash = table_.hash(key);
     for (;;) {
         // Eviction locks the victim's home, so an LRU map finds its element before it locks the key's; nothing is

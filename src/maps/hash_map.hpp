@@ -37,6 +37,8 @@ class HashMap : public Map {
         return def.value_size <= 8 && (def.value_size & (def.value_size - 1)) == 0;
     }
     Status put(const void* key, const void* value, uint64_t flags, uint32_t lane, bool all_lanes);
+    bool overwrite_in_place(const void* key, const void* value, uint32_t lane);
+    Status put_anywhere(const void* key, const void* value, uint64_t flags, uint32_t lane, bool all_lanes);
     Status take_element(uint32_t lane, uint32_t* element);
     void overwrite(const void* key, uint64_t hash, const HashTable::Position& position, const void* value,
                    uint32_t lane, bool all_lanes);

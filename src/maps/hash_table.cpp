@@ -81,7 +81,7 @@ void HashTable::destroy() {
 
 // ---- keys
 
-uint64_t HashTable::hash(const void* key) const {
+uint64_t HashTable::hash_odd(const void* key) const {
     if (shape_.key_size <= 8) return hash_word(word_of(key));
     auto* bytes = static_cast<const uint8_t*>(key);
     uint64_t state = shape_.seed ^ shape_.key_size;
@@ -133,13 +133,32 @@ HashTable::Found HashTable::settle(const Chunk& group, uint32_t slot, Same same)
     }
 }
 
-__attribute__((noinline)) HashTable::Found HashTable::settle_word(const Chunk& group, uint32_t slot,
-                                                                  uint64_t word) const {
-    return settle(group, slot, SameWord{word});
+/// The whole search for a key of one word, from the start.
+__attribute__((noinline)) HashTable::Found HashTable::find_word_on(uint64_t word, uint64_t hash) const {
+    uint64_t place = hash;
+    for (uint64_t left = chunk_mask_ + 1; left != 0; --left) {
+        const Chunk& group = chunk(place);
+        for (uint32_t matches = match_tags(group.tags, tag_of(hash)); matches != 0; matches &= matches - 1) {
+            const uint32_t slot = lowest_bit(matches);
+            const uint32_t element = atomic::load_acquire(&group.elements[slot]);
+            uint8_t* memory = at(element, 0);
+            if (atomic::load_acquire(word_at(memory)) == word) return {memory, element};
+            const Found settled = settle(group, slot, SameWord{word});
+            if (settled.memory != nullptr) return settled;
+        }
+        if (atomic::load(&group.overflow) == 0) break;
+        place += step_of(hash);
+    }
+    return {};
+}
+
+/// A key that is no word of 4 or 8 bytes.
+__attribute__((noinline)) HashTable::Found HashTable::find_odd(const void* key) const {
+    return shape_.key_size > 8 ? find_long(key) : find_word(word_of(key));
 }
 
 /// A longer key may be seen half recycled, even when it seems to fit: the version says.
-__attribute__((noinline)) HashTable::Found HashTable::find_long(const void* key) const {
+HashTable::Found HashTable::find_long(const void* key) const {
     const uint64_t key_hash = hash(key);
     const SameBytes same{key, shape_.key_size};
     uint64_t place = key_hash;
@@ -172,19 +191,19 @@ bool HashTable::holds(uint32_t element, const void* key, uint32_t* version) cons
 
 // ---- writing
 
-void HashTable::lock(uint64_t hash) {
+/// lock(), while somebody else has it.
+__attribute__((noinline)) void HashTable::lock_held(uint64_t hash) {
     uint8_t* word = &chunk(hash).lock;
-    for (uint32_t spins = 0; atomic::exchange(word, uint8_t{1}) != 0;) {
+    uint32_t spins = 0;
+    do {
         while (atomic::load(word) != 0) {
             if (++spins < spins_before_yield)
                 atomic::relax();
             else
                 skep_os_yield();  // the holder may have been preempted
         }
-    }
+    } while (atomic::exchange(word, uint8_t{1}) != 0);
 }
-
-void HashTable::unlock(uint64_t hash) { atomic::store_release(&chunk(hash).lock, uint8_t{0}); }
 
 /// Slots of keys from other homes change without our lock, and one of them may still show the number of an element that
 /// was recycled into ours. So a slot counts only if its number is as new as its tag.
@@ -194,7 +213,7 @@ inline bool HashTable::search_locked(uint64_t hash, Same same, Position* out) co
     const uint8_t tag = tag_of(hash);
     for (uint64_t probes = 0; probes <= chunk_mask_; ++probes) {
         const Chunk& group = chunk(place);
-        for (uint32_t matches = match_tags(group.tags, tag); matches != 0; matches &= matches - 1) {
+        for (uint32_t matches = match_tags_only(group.tags, tag); matches != 0; matches &= matches - 1) {
             const uint32_t slot = lowest_bit(matches);
             if (atomic::load_acquire(&group.tags[slot]) != tag) continue;
             const uint32_t element = atomic::load_acquire(&group.elements[slot]);
@@ -228,7 +247,7 @@ void HashTable::insert(uint64_t hash, uint32_t element) {
     // There are more slots than elements, so one is free; a slot freed behind us while we pass costs one more round.
     for (uint64_t place = hash;; place += step_of(hash)) {
         Chunk& group = chunk(place);
-        for (uint32_t empty = match_tags(group.tags, tag_free); empty != 0; empty &= empty - 1) {
+        for (uint32_t empty = match_tags_only(group.tags, tag_free); empty != 0; empty &= empty - 1) {
             const uint32_t slot = lowest_bit(empty);
             uint8_t expected = tag_free;
             if (!atomic::compare_exchange(&group.tags[slot], &expected, tag_claimed)) continue;

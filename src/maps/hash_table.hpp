@@ -60,11 +60,14 @@ class HashTable {
         uint32_t element = none;
     };
 
-    uint64_t hash(const void* key) const;
+    uint64_t hash(const void* key) const {
+        uint64_t word = 0;
+        return short_key(key, &word) ? hash_word(word) : hash_odd(key);
+    }
     /// The element of a key. Lock-free.
     Found find(const void* key) const {
-        if (shape_.key_size > 8) return find_long(key);
-        return find_word(word_of(key));
+        uint64_t word = 0;
+        return short_key(key, &word) ? find_word(word) : find_odd(key);
     }
     uint8_t* value(const Found& found) const { return found.memory + 8 + key_bytes_; }
     void mark(const Found& found) const { mark(reinterpret_cast<Header*>(found.memory)); }
@@ -81,9 +84,15 @@ class HashTable {
     /// The recently-used mark of an element.
     void mark(uint32_t element) const { mark(header(element)); }
 
-    void lock(uint64_t hash);
-    void unlock(uint64_t hash);
-    // Require the lock of `hash`.
+    void lock(uint64_t hash) {
+        if (atomic::exchange(&chunk(hash).lock, uint8_t{1}) != 0) [[unlikely]]
+            lock_held(hash);
+    }
+    void unlock(uint64_t hash) { atomic::store_release(&chunk(hash).lock, uint8_t{0}); }
+    // Require the lock of `hash`, which is the key's.
+    /// Whether what find() gave before the lock was taken is the key's element; then it is until the lock is given
+    /// back.
+    bool confirm(const Found& found, const void* key) const;
     bool find_locked(const void* key, uint64_t hash, Position* out) const;
     /// Puts a closed element into the table. Requires: the key is absent.
     void insert(uint64_t hash, uint32_t element);
@@ -122,7 +131,7 @@ class HashTable {
     struct alignas(64) Chunk {
         uint8_t tags[tags_per_group];
         uint16_t overflow;  ///< keys that probed past this chunk; sticks at 65535
-        uint8_t lock;
+        uint8_t lock;       ///< whoever took it reads the tags by match_tags_only()
         uint8_t unused;
         uint32_t elements[tags_per_group];
     };
@@ -149,11 +158,20 @@ class HashTable {
     static void mark(Header* header) {
         if (atomic::load(&header->used) == 0) atomic::store(&header->used, uint8_t{1});
     }
+    /// Reads a key of 4 or 8 bytes, which needs no call, as a number; false for any other.
+    bool short_key(const void* key, uint64_t* word) const {
+        if (shape_.key_size == 8)
+            *word = atomic::detail::load_private<uint64_t>(static_cast<const uint8_t*>(key));
+        else if (shape_.key_size == 4)
+            *word = atomic::detail::load_private<uint32_t>(static_cast<const uint8_t*>(key));
+        else
+            return false;
+        return true;
+    }
     /// A key of at most 8 bytes as a number.
     uint64_t word_of(const void* key) const {
-        if (shape_.key_size == 8) return atomic::detail::load_private<uint64_t>(static_cast<const uint8_t*>(key));
-        if (shape_.key_size == 4) return atomic::detail::load_private<uint32_t>(static_cast<const uint8_t*>(key));
         uint64_t word = 0;
+        if (short_key(key, &word)) return word;
         memcpy(&word, key, shape_.key_size);
         return word;
     }
@@ -166,14 +184,17 @@ class HashTable {
     uint64_t hash_word(uint64_t word) const { return fold(word ^ shape_.seed, 0x9e3779b97f4a7c15u); }
     static const uint64_t* word_at(const uint8_t* element) { return reinterpret_cast<const uint64_t*>(element + 8); }
 
+    void lock_held(uint64_t hash);
+    uint64_t hash_odd(const void* key) const;
     Found find_word(uint64_t word) const;
+    Found find_word_on(uint64_t word, uint64_t hash) const;
+    Found find_odd(const void* key) const;
     Found find_long(const void* key) const;
     template <typename Same>
     bool search_locked(uint64_t hash, Same same, Position* out) const;
     bool locate(uint64_t hash, uint32_t element, Position* out) const;
     template <typename Same>
     Found settle(const Chunk& group, uint32_t slot, Same same) const;
-    Found settle_word(const Chunk& group, uint32_t slot, uint64_t word) const;
     uint32_t pop(Lane& lane);
     Status grow(uint32_t element);
     bool copy_key(uint32_t element, void* key, uint32_t* version) const;
@@ -204,25 +225,35 @@ inline uint8_t* HashTable::lane_value(uint32_t element, uint32_t lane) const {
 
 /// A key of one word is read at once and comes after its value, so seeing it is enough: the slot's number is as new as
 /// its tag, hence the key was in the table when we read the tag, or is just being put there.
+///
+/// Here is only what nearly every search comes to: the first slot of the home chunk whose tag fits, or none and nothing
+/// beyond. It saves no register, so that more searches fit into the processor's window and their cache misses overlap.
 inline HashTable::Found HashTable::find_word(uint64_t word) const {
     const uint64_t hash = hash_word(word);
-    uint64_t place = hash;
-    for (uint64_t left = chunk_mask_ + 1; left != 0; --left) {
-        const Chunk& group = chunk(place);
-        for (uint32_t matches = match_tags(group.tags, tag_of(hash)); matches != 0; matches &= matches - 1) {
-            const uint32_t slot = static_cast<uint32_t>(__builtin_ctz(matches));
-            const uint32_t element = atomic::load_acquire(&group.elements[slot]);
-            uint8_t* memory = at(element, 0);
-            if (atomic::load_acquire(word_at(memory)) == word) [[likely]]
-                return {memory, element};
-            const Found settled = settle_word(group, slot, word);
-            if (settled.memory != nullptr) return settled;
-        }
-        if (atomic::load(&group.overflow) == 0) [[likely]]
-            break;
-        place += step_of(hash);
+    const Chunk& group = chunk(hash);
+    const uint32_t matches = match_tags(group.tags, tag_of(hash));
+    if (matches != 0) [[likely]] {
+        const uint32_t element = atomic::load_acquire(&group.elements[__builtin_ctz(matches)]);
+        uint8_t* memory = at(element, 0);
+        if (atomic::load_acquire(word_at(memory)) == word) [[likely]]
+            return {memory, element};
+    } else if (atomic::load(&group.overflow) == 0) [[likely]] {
+        return {};
     }
-    return {};
+    return find_word_on(word, hash);
+}
+
+/// Two elements never say the same key, and the key's own leaves the table only under the lock. So an element that is
+/// in the table and holds the key, both at one moment, is the one, whichever slot it was found by.
+inline bool HashTable::confirm(const Found& found, const void* key) const {
+    const uint32_t* its_version = &reinterpret_cast<Header*>(found.memory)->version;
+    const uint32_t version = atomic::load_acquire(its_version);
+    uint64_t word = 0;
+    const bool same = short_key(key, &word) ? atomic::load_acquire(word_at(found.memory)) == word
+                                            : atomic::equals_shared(found.memory + 8, key, shape_.key_size);
+    if ((version & 1) == 0 || !same) return false;
+    atomic::acquire_fence();
+    return atomic::load(its_version) == version;
 }
 
 }  // namespace skep::maps

@@ -370,6 +370,39 @@ TEST_P(HashTypes, ThreadsWithTheirOwnKeysDoNotDisturbEachOther) {
     }
 }
 
+TEST_P(HashTypes, AnUpdateNeverReachesTheNextKeyOfARecycledElement) {
+    constexpr uint32_t rounds = 20000;
+    for (const uint32_t key_size : {4u, 6u, 8u, 12u}) {
+        // One element for both keys, so it is recycled each time.
+        auto map = make_map(lanes, def(key_size, 8, 1));
+        const uint32_t updated[3] = {1, 1, 1}, checked[3] = {2, 2, 2};
+        const uint64_t foreign = 1, own = 2;
+        uint32_t done = 0;
+        std::thread updater([&] {
+            while (atomic::load(&done) == 0) {
+                LaneGuard guard(*lanes);
+                (void)map->update(updated, &foreign, update_exist, guard.lane());
+            }
+        });
+        uint32_t wrong = 0;
+        std::vector<uint64_t> copies(map->user_value_size() / 8);
+        for (uint32_t i = 0; i < rounds; ++i) {
+            LaneGuard guard(*lanes);
+            EXPECT_TRUE(map->update(updated, &own, update_any, guard.lane()).ok());
+            EXPECT_TRUE(map->remove(updated, guard.lane()).ok());
+            EXPECT_TRUE(map->update(checked, &own, update_any, guard.lane()).ok());
+            for (int look = 0; look < 4; ++look) {
+                EXPECT_TRUE(map->read(checked, copies.data(), guard.lane()).ok());
+                for (const uint64_t copy : copies) wrong += copy == foreign;
+            }
+            EXPECT_TRUE(map->remove(checked, guard.lane()).ok());
+        }
+        atomic::store(&done, 1u);
+        updater.join();
+        EXPECT_EQ(wrong, 0u) << "keys of " << key_size << " bytes";
+    }
+}
+
 TEST(Hash, UpdatesASmallValueInPlaceAndReplacesALargeOne) {
     TestLanes lanes;
     const uint32_t key = 1;

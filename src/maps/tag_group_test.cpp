@@ -26,6 +26,8 @@ TEST(TagGroup, EachWayFindsExactlyTheEqualTags) {
             const uint32_t expected = match_plainly(group, tag);
             ASSERT_EQ(match_tags_portable(group, tag), expected) << "seed " << seed << ", round " << round;
             ASSERT_EQ(match_tags(group, tag), expected) << "seed " << seed << ", round " << round;
+            ASSERT_EQ(match_tags_only_portable(group, tag), expected) << "seed " << seed << ", round " << round;
+            ASSERT_EQ(match_tags_only(group, tag), expected) << "seed " << seed << ", round " << round;
         }
     }
 }
@@ -36,6 +38,13 @@ TEST(TagGroup, TheFourBytesBehindTheTagsNeverMatch) {
     EXPECT_EQ(match_tags_portable(group, 0x85), 0u);
     EXPECT_EQ(match_tags(group, 0x85), 0u);
     EXPECT_EQ(match_tags(group, 0), all_tags);
+    for (const uint8_t behind : {uint8_t{0x85}, uint8_t{0}}) {
+        for (int i = 12; i < 16; ++i) group[i] = behind;
+        EXPECT_EQ(match_tags_only_portable(group, 0x85), 0u);
+        EXPECT_EQ(match_tags_only(group, 0x85), 0u);
+        EXPECT_EQ(match_tags_only_portable(group, 0), all_tags);
+        EXPECT_EQ(match_tags_only(group, 0), all_tags);
+    }
 }
 
 }  // namespace
