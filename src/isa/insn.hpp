@@ -4,8 +4,11 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -455,15 +458,53 @@ struct PlacedInsn {
     bool operator==(const PlacedInsn&) const = default;
 };
 
+namespace detail {
+
+/// A row's pins as one comparison: the slot's bits under `mask` are `value`.
+struct Pattern {
+    uint64_t mask = 0, value = 0;
+};
+
+consteval std::array<Pattern, op_count> make_patterns() {
+    std::array<Pattern, op_count> out;
+    for (size_t i = 0; i < op_count; ++i) {
+        const Row& row = table[i];
+        Slot mask{.opcode = 0xff}, value{.opcode = row.opcode};
+        if (!row.src_reg.operand) mask.set_src_reg(0xf), value.set_src_reg(static_cast<uint8_t>(row.src_reg.value));
+        if (!row.offset.operand) mask.offset = -1, value.offset = static_cast<int16_t>(row.offset.value);
+        if (!row.imm.operand) mask.imm = -1, value.imm = row.imm.value;
+        out[i] = {std::bit_cast<uint64_t>(mask), std::bit_cast<uint64_t>(value)};
+    }
+    return out;
+}
+inline constexpr std::array<Pattern, op_count> patterns = make_patterns();
+
+/// Index of the row that accepts the slot, or no_row.
+constexpr uint8_t find(const Slot& slot) {
+    uint64_t bits = 0;
+    if consteval {
+        bits = std::bit_cast<uint64_t>(slot);
+    } else {
+        std::memcpy(&bits, &slot, sizeof bits);  // one load, where compilers make eight of bit_cast
+    }
+    uint8_t i = opcode_index.first[slot.opcode];
+    while (i != no_row && (bits & patterns[i].mask) != patterns[i].value) i = opcode_index.next[i];
+    return i;
+}
+
+}  // namespace detail
+
 /// The row that accepts a slot's opcode, src_reg, offset and imm; null if there is none. Looks at nothing else.
 constexpr const Row* match(const Slot& slot) {
-    for (uint8_t i = detail::opcode_index.first[slot.opcode]; i != detail::no_row; i = detail::opcode_index.next[i]) {
-        const Row& row = detail::table[i];
-        if (row.src_reg.accepts(slot.src_reg()) && row.offset.accepts(slot.offset) && row.imm.accepts(slot.imm)) {
-            return &row;
-        }
-    }
-    return nullptr;
+    const uint8_t i = detail::find(slot);
+    return i == detail::no_row ? nullptr : &detail::table[i];
+}
+
+/// The same without a look at the row.
+constexpr std::optional<Op> op_of(const Slot& slot) {
+    const uint8_t i = detail::find(slot);
+    if (i == detail::no_row) return std::nullopt;
+    return static_cast<Op>(i);
 }
 
 /// Whether any row has this opcode.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "platform/helper.hpp"
 #include "skep/runtime_context.h"
@@ -40,15 +41,15 @@ constexpr HalfSet caller_saved_halves = 0x003f003f;
 /// How what is live before an instruction follows from what is live after it:
 ///   before = (after & ~kill) | always | (if_read where after meets `result`) | (if_high where it meets its upper half)
 /// An arithmetic instruction whose result nobody reads uses nothing: the translator leaves it out.
+/// Each set is a constant, or follows from the operands: their halves are given as those of r0 and shifted.
 struct Flow {
-    HalfSet kill = 0, always = 0, result = 0, if_read = 0, if_high = 0;
-
-    HalfSet before(HalfSet after) const {
-        HalfSet in = (after & ~kill) | always;
-        if (after & result) in |= if_read;
-        if (after & result & 0xffff0000) in |= if_high;
-        return in;
-    }
+    HalfSet result = 0;            ///< of dst; killed as well
+    HalfSet kill = 0, always = 0;  ///< constants
+    HalfSet always_dst = 0, always_src = 0;
+    HalfSet read_dst = 0, read_src = 0;  ///< if_read
+    HalfSet high_dst = 0, high_src = 0;  ///< if_high
+    bool is_jump = false, falls_through = true, counts_arguments = false, is_left_shift = false;
+    uint16_t traits = 0;
 };
 
 /// How an instruction uses its operands.
@@ -174,107 +175,122 @@ uint16_t traits_of(const isa::Row& row) {
     return static_cast<uint16_t>(traits);
 }
 
+Flow flow_of(const isa::Row& row, bool is32, bool has_imm, unsigned bytes) {
+    Flow flow;
+    constexpr HalfSet low = low_half(0), both = both_halves(0);
+    const HalfSet src_low = has_imm ? 0 : low, src_both = has_imm ? 0 : both;
+    flow.traits = traits_of(row);
+    flow.is_jump = is_jump(row.operation);
+    flow.falls_through = !flow.is_jump || is_conditional(row.operation);
+    flow.result = both;
+    switch (use_of(row.operation)) {
+        case Use::Carry: {
+            const HalfSet src = row.operation == Operation::Neg ? 0 : src_low;
+            flow.read_dst = low;
+            flow.read_src = src;
+            if (!is32) flow.high_dst = low << 16, flow.high_src = src << 16;
+            return flow;
+        }
+        case Use::Left:
+            flow.read_dst = low;
+            flow.read_src = src_low;
+            if (!is32) flow.high_dst = low << 16;
+            flow.is_left_shift = !is32 && has_imm;
+            return flow;
+        case Use::Right:
+            flow.read_dst = is32 ? low : both;
+            flow.read_src = src_low;
+            return flow;
+        case Use::Whole:
+            flow.read_dst = is32 ? low : both;
+            flow.read_src = is32 ? src_low : src_both;
+            return flow;
+        case Use::Copy:
+            flow.read_src = src_low;
+            if (!is32) flow.high_src = src_low << 16;
+            return flow;
+        case Use::CopyLow: flow.read_src = src_low; return flow;
+        case Use::CopyWhole: flow.read_src = both; return flow;
+        case Use::OwnLow: flow.read_dst = low; return flow;
+        case Use::OwnWhole: flow.read_dst = both; return flow;
+        case Use::Constant: return flow;
+        case Use::Load: flow.always_src = both; return flow;
+        case Use::Store:
+            flow.result = 0;
+            flow.always_dst = both;
+            flow.always_src = bytes == 8 ? src_both : src_low;
+            return flow;
+        case Use::Cmpxchg: flow.always = both_halves(0); [[fallthrough]];
+        case Use::Atomic:
+            flow.result = 0;
+            flow.always_dst = both;
+            flow.always_src = src_both;
+            return flow;
+        case Use::Packet:
+            flow.result = 0;
+            flow.kill = caller_saved_halves;
+            flow.always = both_halves(6);
+            flow.always_src = src_low;
+            return flow;
+        case Use::Compare:
+            flow.result = 0;
+            flow.always_dst = is32 ? low : both;
+            flow.always_src = is32 ? src_low : src_both;
+            return flow;
+        case Use::Call:
+            flow.result = 0;
+            flow.kill = caller_saved_halves;
+            flow.counts_arguments = true;
+            return flow;
+        case Use::CallX:
+            flow.result = 0;
+            flow.kill = caller_saved_halves;
+            flow.always = arguments(5);
+            flow.always_dst = both;
+            return flow;
+        case Use::Exit:
+            flow.result = 0;
+            flow.kill = all_halves;
+            flow.always = both_halves(0);
+            return flow;
+        case Use::Nothing: flow.result = 0; return flow;
+    }
+    return flow;
+}
+
 /// What a row of the instruction table comes to, looked up once.
 struct Shape {
     Node node;
-    Use use = Use::Nothing;
-    uint16_t traits = 0;
     bool has_target = false, target_by_offset = false, is_helper_call = false;
+    uint8_t src_mask = 0;  ///< 0 where src is no operand
 };
 
-const std::array<Shape, isa::op_count>& shapes() {
-    static const auto table = [] {
-        std::array<Shape, isa::op_count> out;
-        for (size_t i = 0; i < out.size(); ++i) {
+struct Tables {
+    std::array<Shape, isa::op_count> shapes;
+    std::array<Flow, isa::op_count> flows;
+};
+
+const Tables& tables() {
+    static const Tables made = [] {
+        Tables out;
+        for (size_t i = 0; i < isa::op_count; ++i) {
             const isa::Row& row = isa::rows()[i];
-            Shape& shape = out[i];
+            Shape& shape = out.shapes[i];
             shape.node.op = row.op;
             shape.node.operation = row.operation;
-            shape.node.slots = static_cast<uint8_t>(row.slots());
-            shape.node.bytes = static_cast<uint8_t>(row.is_call() ? 5 : row.access_bytes());
+            shape.node.slots = static_cast<uint8_t>(row.slots() & 3);
+            shape.node.bytes = static_cast<uint8_t>((row.is_call() ? 5 : row.access_bytes()) & 15);
             shape.node.is32 = !row.is_memory() && row.width_bits() == 32;
             shape.node.has_imm = !row.has_src();
-            shape.use = use_of(row.operation);
-            shape.traits = traits_of(row);
             shape.has_target = row.is_jump() || row.form == Form::CallTarget || row.form == Form::WideTarget;
             shape.target_by_offset = row.offset.operand;
             shape.is_helper_call = row.op == isa::Op::Call;
+            shape.src_mask = row.has_src() ? 0xf : 0;
+            out.flows[i] = flow_of(row, shape.node.is32, shape.node.has_imm, shape.node.bytes);
         }
         return out;
     }();
-    return table;
-}
-
-Flow flow_of(const Node& node, Use use) {
-    Flow flow;
-    const HalfSet dst = both_halves(node.dst);
-    const HalfSet src_low = node.has_imm ? 0 : low_half(node.src);
-    const HalfSet src_both = node.has_imm ? 0 : both_halves(node.src);
-    flow.kill = flow.result = dst;
-    switch (use) {
-        case Use::Carry: {
-            const HalfSet src = node.operation == Operation::Neg ? 0 : src_low;
-            flow.if_read = low_half(node.dst) | src;
-            if (!node.is32) flow.if_high = high_half(node.dst) | src << 16;
-            return flow;
-        }
-        case Use::Left: {
-            flow.if_read = low_half(node.dst) | src_low;
-            const bool from_low = node.has_imm && (node.imm & 63) >= 32;
-            if (!node.is32 && !from_low) flow.if_high = high_half(node.dst);
-            return flow;
-        }
-        case Use::Right: flow.if_read = (node.is32 ? low_half(node.dst) : dst) | src_low; return flow;
-        case Use::Whole: flow.if_read = node.is32 ? low_half(node.dst) | src_low : dst | src_both; return flow;
-        case Use::Copy:
-            flow.if_read = src_low;
-            if (!node.is32) flow.if_high = src_low << 16;
-            return flow;
-        case Use::CopyLow: flow.if_read = src_low; return flow;
-        case Use::CopyWhole: flow.if_read = both_halves(node.src); return flow;
-        case Use::OwnLow: flow.if_read = low_half(node.dst); return flow;
-        case Use::OwnWhole: flow.if_read = dst; return flow;
-        case Use::Constant: return flow;
-        case Use::Load: flow.always = both_halves(node.src); return flow;
-        case Use::Store:
-            flow.kill = flow.result = 0;
-            flow.always = dst | (node.bytes == 8 ? src_both : src_low);
-            return flow;
-        case Use::Atomic:
-            flow.kill = flow.result = 0;
-            flow.always = dst | src_both;
-            return flow;
-        case Use::Cmpxchg:
-            flow.kill = flow.result = 0;
-            flow.always = dst | src_both | both_halves(0);
-            return flow;
-        case Use::Packet:
-            flow.kill = caller_saved_halves;
-            flow.result = 0;
-            flow.always = both_halves(6) | src_low;
-            return flow;
-        case Use::Compare:
-            flow.kill = flow.result = 0;
-            flow.always = node.is32 ? low_half(node.dst) | src_low : dst | src_both;
-            return flow;
-        case Use::Call:
-            flow.kill = caller_saved_halves;
-            flow.result = 0;
-            flow.always = arguments(node.bytes);
-            return flow;
-        case Use::CallX:
-            flow.kill = caller_saved_halves;
-            flow.result = 0;
-            flow.always = arguments(5) | dst;
-            return flow;
-        case Use::Exit:
-            flow.kill = all_halves;
-            flow.result = 0;
-            flow.always = both_halves(0);
-            return flow;
-        case Use::Nothing: flow.kill = flow.result = 0; return flow;
-    }
-    return flow;
+    return made;
 }
 
 class Analyser {
@@ -282,60 +298,78 @@ class Analyser {
     explicit Analyser(const BoundProgram& program) : program_(program), code_(program.linked.code) {}
 
     Result<Analysis> run() {
+        get_memory();
         SKEP_TRY(decode());
-        SKEP_TRY(find_functions());
+        SKEP_TRY(sweep());
         find_depth();
-        find_liveness();
+        settle_loops();
         return std::move(out_);
     }
 
   private:
+    void get_memory() {
+        const size_t count = code_.size();
+        const size_t bytes = count * (sizeof(Node) + sizeof(HalfSet) + 2 * sizeof(uint32_t) + 1) + sizeof(HalfSet);
+        out_.memory = std::make_unique_for_overwrite<std::byte[]>(bytes);
+        std::byte* at = out_.memory.get();
+        const auto take = [&at]<typename T>(std::span<T>& part, size_t n) {
+            part = {reinterpret_cast<T*>(at), n};
+            std::uninitialized_default_construct_n(part.data(), n);
+            at += n * sizeof(T);
+        };
+        take(out_.nodes, count);
+        take(out_.live_in, count + 1);
+        take(first_source_, count);
+        take(out_.labels, count);
+        take(out_.flags, count);
+        std::ranges::fill(first_source_, UINT32_MAX);
+        std::ranges::fill(out_.labels, UINT32_MAX);
+        std::ranges::fill(out_.flags, uint8_t{0});
+    }
+
     Result<void> decode() {
         const auto count = static_cast<uint32_t>(code_.size());
-        const auto& table = shapes();
-        out_.nodes.resize(count);
-        out_.flags.assign(count, 0);
-        flows_.resize(count);
-        traits_.resize(count);
-        first_source_.assign(count, UINT32_MAX);
+        const isa::Slot* const code = code_.data();
+        Node* const nodes = out_.nodes.data();
         for (uint32_t i = 0; i < count;) {
-            const isa::Slot& slot = code_[i];
-            const isa::Row* row = isa::match(slot);
-            if (row == nullptr || slot.dst_reg() > 10 || slot.src_reg() > 10 || i + row->slots() > count) {
-                auto good = isa::decode(code_, i);  // for its words
-                if (!good) return std::move(good).error();
-                return Error{Errc::BadInstruction, Where{.insn = i}, "the instruction cannot be decoded"};
-            }
-            const Shape& shape = table[static_cast<size_t>(row->op)];
-            Node& node = out_.nodes[i];
+            const isa::Slot& slot = code[i];
+            const std::optional<isa::Op> op = isa::op_of(slot);
+            if (!op || slot.dst_reg() > 10 || slot.src_reg() > 10) return undecodable(i);
+            const Shape& shape = tables_.shapes[static_cast<size_t>(*op)];
+            const uint32_t at = i++;
+            Node& node = nodes[at];
             node = shape.node;
             node.dst = slot.dst_reg();
-            if (!node.has_imm) node.src = slot.src_reg();
+            node.src = slot.src_reg() & shape.src_mask;
             node.offset = slot.offset;
             node.imm = slot.imm;
-            unsigned traits = shape.traits;
             if (shape.is_helper_call) {
-                const bool bound = i < program_.bindings.size() && program_.bindings[i].kind == BindingKind::Helper;
-                node.target = bound ? program_.bindings[i].helper : no_helper;
-                if (bound) node.bytes = argument_count(program_.bindings[i]);
-                if (node.target == tail_call_helper) traits |= has_tail_calls;
+                const bool bound = at < program_.bindings.size() && program_.bindings[at].kind == BindingKind::Helper;
+                node.target = bound ? program_.bindings[at].helper : no_helper;
+                if (bound) node.bytes = argument_count(program_.bindings[at]) & 15;
+            }
+            if (node.slots == 2) {
+                if (i == count) return undecodable(at);
+                node.target = static_cast<uint32_t>(code[i].imm);
+                Node second = node;
+                second.slots = 0;
+                nodes[i++] = second;
             }
             if (shape.has_target) {
                 const int64_t target =
-                    int64_t{i} + 1 + (shape.target_by_offset ? int64_t{slot.offset} : int64_t{slot.imm});
-                if (target < 0 || target >= int64_t{count}) return leaves(i);
+                    int64_t{at} + 1 + (shape.target_by_offset ? int64_t{slot.offset} : int64_t{slot.imm});
+                if (target < 0 || target >= int64_t{count}) return leaves(at);
                 node.target = static_cast<uint32_t>(target);
-                mark_target(i, node);
-            }
-            traits_[i] = static_cast<uint16_t>(traits);
-            flows_[i] = flow_of(node, shape.use);
-            i += node.slots;
-            if (node.slots == 2) {
-                node.next_imm = code_[i - 1].imm;
-                out_.nodes[i - 1].slots = 0;
+                mark_target(at, node);
             }
         }
         return {};
+    }
+
+    Error undecodable(uint32_t at) const {
+        auto good = isa::decode(code_, at);  // for its words
+        if (!good) return std::move(good).error();
+        return Error{Errc::BadInstruction, Where{.insn = at}, "the instruction cannot be decoded"};
     }
 
     void mark_target(uint32_t at, const Node& node) {
@@ -353,40 +387,71 @@ class Analyser {
         return Error{Errc::BadInstruction, Where{.insn = at}, "a jump or call leaves the program or its function"};
     }
 
-    Result<void> find_functions() {
+    HalfSet live_before(const Node& node, HalfSet after) const {
+        const Flow& flow = tables_.flows[static_cast<size_t>(node.op)];
+        if (flow.is_jump) after = out_.live_in[node.target] | (flow.falls_through ? after : 0);
+        const unsigned dst = node.dst, src = node.src;
+        const HalfSet result = flow.result << dst;
+        const HalfSet met = after & result;
+        HalfSet in = (after & ~(result | flow.kill)) | flow.always | flow.always_dst << dst | flow.always_src << src;
+        const HalfSet read = flow.read_dst << dst | flow.read_src << src;
+        HalfSet high = flow.high_dst << dst | flow.high_src << src;
+        if (flow.is_left_shift && (node.imm & 32)) high = 0;  // the upper half comes from the lower one
+        if (flow.counts_arguments) in |= arguments(node.bytes);
+        in |= met != 0 ? read : 0;
+        in |= met >> 16 != 0 ? high : 0;
+        return in;
+    }
+
+    /// Once backward over the code: what is live, as far as no loop counts, and what each function has in it.
+    Result<void> sweep() {
         const auto count = static_cast<uint32_t>(code_.size());
         out_.flags[0] |= slot_function | slot_leader;
         for (const auto& subprogram : program_.linked.subprograms)
             if (subprogram.start < count) out_.flags[subprogram.start] |= slot_function | slot_leader;
-        for (uint32_t start = 0; start < count;) {
-            Function function{.start = start, .end = start};
-            uint32_t last = start, low = count, high = 0;
-            unsigned used = 0, traits = 0;
-            uint32_t i = start;
-            do {
-                const Node& node = out_.nodes[i];
-                if (node.slots != 0) {
-                    last = i;
-                    used |= 1u << node.dst | 1u << node.src;
-                    traits |= traits_[i];
-                    if (is_jump(node.operation)) {
-                        low = std::min(low, node.target);
-                        high = std::max(high, node.target);
+        const Node* const nodes = out_.nodes.data();
+        const uint8_t* const flags = out_.flags.data();
+        HalfSet* const live = out_.live_in.data();
+        live[count] = 0;
+        HalfSet next = 0;
+        uint32_t end = count, last = count, low = count, high = 0;
+        unsigned used = 0, traits = 0;
+        std::optional<Error> wrong;  // the first in the program is the last one met
+        for (uint32_t i = count; i-- > 0;) {
+            const Node& node = nodes[i];
+            if (node.slots != 0) {
+                const Flow& flow = tables_.flows[static_cast<size_t>(node.op)];
+                if (last == count) last = i;
+                used |= 1u << node.dst | 1u << node.src;
+                traits |= flow.traits;
+                if (flow.is_jump) {
+                    low = std::min(low, node.target);
+                    high = std::max(high, node.target);
+                    if (node.target <= i) {
+                        latches_.push_back({i, 0});
+                        live[node.target] = 0;  // not looked at yet
                     }
+                } else if (flow.counts_arguments && node.operation == Operation::Call &&
+                           node.target == tail_call_helper) {
+                    traits |= has_tail_calls;
                 }
-                ++i;
-            } while (i < count && !(out_.flags[i] & slot_function));
+                next = live_before(node, next);
+            }
+            live[i] = next;
+            if (!(flags[i] & slot_function)) continue;
             if (traits & has_packet_loads) used |= 1u << 6;
-            function.end = i;
-            function.used = static_cast<uint16_t>(used);
-            function.traits = static_cast<uint16_t>(traits);
-            if (low < start || high >= i) return leaves(start);
-            const Operation ending = out_.nodes[last].operation;
-            if (ending != Operation::Exit && ending != Operation::Jump) return leaves(last);
-            out_.traits |= function.traits;
-            out_.functions.push_back(function);
-            start = i;
+            const Operation ending = last == count ? Operation::Call : nodes[last].operation;
+            if (ending != Operation::Exit && ending != Operation::Jump) wrong = leaves(last);
+            if (low < i || high >= end) wrong = leaves(i);
+            out_.traits |= static_cast<uint16_t>(traits);
+            out_.functions.push_back(
+                {.start = i, .end = end, .used = static_cast<uint16_t>(used), .traits = static_cast<uint16_t>(traits)});
+            end = i;
+            last = low = count;
+            high = used = traits = 0;
         }
+        if (wrong) return *std::move(wrong);
+        std::ranges::reverse(out_.functions);
         if (out_.traits & has_function_refs) out_.calls_main = true;  // by callx, for all that is known
         return {};
     }
@@ -422,42 +487,24 @@ class Analyser {
         out_.deep = *std::max_element(depth.begin(), depth.end()) > SKEP_FRAME_DEPTH;
     }
 
-    /// Once backward over the code; then, while a loop's head needs more than its latch saw, from that latch upward as
-    /// far as anything changes and is jumped to.
-    void find_liveness() {
-        const auto count = static_cast<uint32_t>(code_.size());
-        out_.live_in.assign(count + 1, 0);
-        HalfSet* const live = out_.live_in.data();
+    /// While a loop's head needs more than its latch saw: from that latch upward, as far as anything changes and is
+    /// jumped to.
+    void settle_loops() {
         const Node* const nodes = out_.nodes.data();
-        struct Latch {
-            uint32_t at;
-            HalfSet seen;  ///< live at the head when the latch was last looked at
-        };
-        std::vector<Latch> latches;  // from the end of the code to its start
-        const auto live_before = [&](uint32_t at, HalfSet after) {
-            const Node& node = nodes[at];
-            if (is_jump(node.operation)) after = live[node.target] | (is_conditional(node.operation) ? after : 0);
-            return flows_[at].before(after);
-        };
-        HalfSet next = 0;
-        for (uint32_t i = count; i-- > 0;) {
-            if (nodes[i].slots == 0) continue;
-            if (is_jump(nodes[i].operation) && nodes[i].target <= i) latches.push_back({i, 0});
-            live[i] = next = live_before(i, next);
-        }
-        uint64_t budget = uint64_t{count} * max_sweeps;
+        HalfSet* const live = out_.live_in.data();
+        uint64_t budget = uint64_t{code_.size()} * max_sweeps;
         for (bool again = true; again;) {
             again = false;
-            for (Latch& latch : latches) {
+            for (Latch& latch : latches_) {
                 const HalfSet head = live[nodes[latch.at].target];
                 if (head == latch.seen) continue;
                 latch.seen = head;
                 again = true;
-                next = live[latch.at + 1];
+                HalfSet next = live[latch.at + 1];
                 uint32_t reach = latch.at;  // a jump from here on leads to something that changed
                 for (uint32_t i = latch.at + 1; i-- > 0;) {
                     if (nodes[i].slots == 0) continue;
-                    next = live_before(i, next);
+                    next = live_before(nodes[i], next);
                     if (next == live[i]) {
                         if (i <= reach) break;
                         continue;
@@ -465,7 +512,7 @@ class Analyser {
                     live[i] = next;
                     if (out_.flags[i] & slot_leader) reach = std::min(reach, first_source_[i]);
                     if (--budget == 0) {
-                        std::fill(out_.live_in.begin(), out_.live_in.end(), all_halves);
+                        std::ranges::fill(out_.live_in, all_halves);
                         return;
                     }
                 }
@@ -473,12 +520,18 @@ class Analyser {
         }
     }
 
+    /// A jump backward (from the end of the code to its start).
+    struct Latch {
+        uint32_t at;
+        HalfSet seen;  ///< live at the head when the latch was last looked at
+    };
+
     const BoundProgram& program_;
     const isa::Code& code_;
     Analysis out_;
-    std::vector<Flow> flows_;
-    std::vector<uint16_t> traits_;
-    std::vector<uint32_t> first_source_;  ///< per slot: the first jump to it
+    const Tables& tables_ = tables();
+    std::vector<Latch> latches_;
+    std::span<uint32_t> first_source_;  ///< per slot: the first jump to it
 };
 
 }  // namespace

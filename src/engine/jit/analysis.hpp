@@ -3,7 +3,10 @@
 // joins, which registers are live, what each function needs of its frame. The same for every processor.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "base/result.hpp"
@@ -25,15 +28,17 @@ struct Node {
     isa::Operation operation = isa::Operation::Exit;
     uint8_t dst = 0;
     uint8_t src = 0;
-    uint8_t slots = 1;     ///< 2 for a wide load; 0 for the second slot of one
-    uint8_t bytes = 0;     ///< width of a memory access; arguments of a call
-    bool is32 = false;     ///< arithmetic or comparison of the lower halves
-    bool has_imm = false;  ///< the second operand is imm
+    uint8_t bytes : 4 = 0;     ///< width of a memory access; arguments of a call
+  uint8_t slots : 2 = 1;       ///< 2 for a wide load; 0 for the second slot of one
+    bool is32 : 1 = false;     ///< arithmetic or comparison of the lower halves
+    bool has_imm : 1 = false;  ///< the second operand is imm
     int16_t offset = 0;
     int32_t imm = 0;
-    int32_t next_imm = 0;
-    uint32_t target = 0;  ///< of jumps, local calls and function references: a slot; of helper calls: the canonical id
+    /// Of jumps, local calls and function references: a slot. Of helper calls: the canonical id. Of other wide loads:
+    /// next_imm.
+    uint32_t target = 0;
 };
+static_assert(sizeof(Node) == 16, "a program's nodes are to stay in the nearest caches");
 
 /// Node::target of a call that is bound to no helper.
 constexpr uint32_t no_helper = UINT32_MAX;
@@ -70,13 +75,15 @@ struct Function {
 };
 
 struct Analysis {
-    std::vector<Node> nodes;       ///< one per slot
-    std::vector<uint8_t> flags;    ///< SlotFlags
-    std::vector<HalfSet> live_in;  ///< one per slot and one more: what may be read from here on
+    std::span<Node> nodes;       ///< one per slot
+    std::span<uint8_t> flags;    ///< SlotFlags
+    std::span<HalfSet> live_in;  ///< one per slot and one more: what may be read from here on
+    std::span<uint32_t> labels;  ///< one per slot, for the translator: UINT32_MAX at first
     std::vector<Function> functions;
-    uint16_t traits = 0;      ///< of all functions together
-    bool calls_main = false;  ///< function 0 is called or referred to from inside
-    bool deep = false;        ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
+    std::unique_ptr<std::byte[]> memory;  ///< behind the spans
+    uint16_t traits = 0;                  ///< of all functions together
+    bool calls_main = false;              ///< function 0 is called or referred to from inside
+    bool deep = false;                    ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
 };
 
 /// Requires nothing of `program` but what UnverifiedProgram::make checks. Errors: UnknownOpcode, BadInstruction.

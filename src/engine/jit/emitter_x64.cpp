@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 namespace skep::engine::jit {
 
@@ -59,13 +62,6 @@ Id id_of(Shift op) {
     return Id::kIdNone;
 }
 
-Id jcc(Cond cond) {
-    static constexpr Id ids[] = {Id::kIdJo,  Id::kIdJno, Id::kIdJb,  Id::kIdJae, Id::kIdJe, Id::kIdJne,
-                                 Id::kIdJbe, Id::kIdJa,  Id::kIdJs,  Id::kIdJns, Id::kIdJp, Id::kIdJnp,
-                                 Id::kIdJl,  Id::kIdJge, Id::kIdJle, Id::kIdJg};
-    return ids[static_cast<uint8_t>(cond)];
-}
-
 Id cmovcc(Cond cond) {
     static constexpr Id ids[] = {Id::kIdCmovo, Id::kIdCmovno, Id::kIdCmovb,  Id::kIdCmovae,
                                  Id::kIdCmove, Id::kIdCmovne, Id::kIdCmovbe, Id::kIdCmova,
@@ -106,12 +102,22 @@ Features Features::host() {
     return features;
 }
 
-/// asmjit's Assembler takes most of the time that compiling takes, and a handful of forms makes up most of the code:
-/// these are encoded here, straight into its buffer. emitter_x64_test.cpp compares every one with asmjit's own bytes.
+/// asmjit's Assembler would take most of the time that compiling takes, and a handful of forms makes up most of the
+/// code: these are encoded here, straight into its buffer. emitter_x64_test.cpp compares every one with asmjit's own
+/// bytes. Labels are kept here altogether: asmjit never sees one.
 struct EmitterX64::Impl {
+    static constexpr uint32_t nowhere = UINT32_MAX;
+    /// Places that wait for a label are a chain through their 32-bit fields: each holds the one before.
+    struct LabelState {
+        uint32_t at = nowhere;
+        uint32_t waiting = nowhere;
+    };
+
     KeepFirstError errors;
     asmjit::CodeHolder code;
     x86::Assembler a;
+    std::vector<LabelState> labels;
+    uint32_t waiting = 0;  ///< fields that wait for a label
     const bool encode;
 
     Impl(size_t instructions, bool own_encoding) : encode(own_encoding) {
@@ -121,6 +127,48 @@ struct EmitterX64::Impl {
         a.addEncodingOptions(asmjit::EncodingOptions::kOptimizedAlign);
         code.reserveBuffer(&code.textSection()->buffer(), 1024 + instructions * 8);
         a.setOffset(0);  // looks at the buffer again
+        labels.reserve(16 + instructions / 4);
+    }
+
+    /// Makes room for an instruction, whoever encodes it.
+    uint8_t* make_room() {
+        if (static_cast<size_t>(a._bufferEnd - a._bufferPtr) < 16) {
+            static constexpr uint8_t zeros[16] = {};
+            if (a.embed(zeros, sizeof zeros) != asmjit::kErrorOk) return nullptr;  // the error is kept
+            a._bufferPtr -= sizeof zeros;
+        }
+        return a._bufferPtr;
+    }
+    uint32_t at(const uint8_t* p) const { return static_cast<uint32_t>(p - a._bufferData); }
+
+    /// The field at `p` is the distance from its end to the label.
+    uint8_t* put_distance(uint8_t* p, Label label) {
+        LabelState& state = labels[label];
+        if (state.at != nowhere) return put32(p, static_cast<int32_t>(state.at - (at(p) + 4)));
+        const uint32_t before = std::exchange(state.waiting, at(p));
+        ++waiting;
+        return put32(p, static_cast<int32_t>(before));
+    }
+    void bind(Label label) {
+        LabelState& state = labels[label];
+        state.at = at(a._bufferPtr);
+        for (uint32_t field = std::exchange(state.waiting, nowhere); field != nowhere; --waiting) {
+            uint8_t* p = a._bufferData + field;
+            std::memcpy(&field, p, sizeof field);
+            put32(p, static_cast<int32_t>(state.at - (at(p) + 4)));
+        }
+    }
+    /// A jump: two bytes where the label is known and near.
+    void jump(Label label, unsigned near_opcode, unsigned opcode) {
+        uint8_t* p = make_room();
+        if (p == nullptr) return;
+        const uint32_t target = labels[label].at;
+        if (target != nowhere && at(p) + 2 - target <= 128) {
+            *p++ = static_cast<uint8_t>(near_opcode);
+            *p = static_cast<uint8_t>(target - (at(p) + 1));
+            return done(p + 1);
+        }
+        done(put_distance(put_opcode(p, opcode), label));
     }
 
     /// Whether an instruction fits into the buffer; if not, asmjit's way makes room.
@@ -172,6 +220,13 @@ struct EmitterX64::Impl {
         if (mode == 0x40) *p++ = static_cast<uint8_t>(m.disp);
         return p;
     }
+    /// An opcode with the register in its low bits.
+    void one_register(unsigned opcode, unsigned reg) {
+        uint8_t* p = a._bufferPtr;
+        if (reg >= 8) *p++ = 0x41;
+        *p++ = static_cast<uint8_t>(opcode | (reg & 7));
+        done(p);
+    }
     void done(uint8_t* end) { a._bufferPtr = end; }
 };
 
@@ -191,11 +246,14 @@ EmitterX64::EmitterX64(size_t instructions, bool own_encoding)
     : impl_(std::make_unique<Impl>(instructions, own_encoding)) {}
 EmitterX64::~EmitterX64() = default;
 
-Label EmitterX64::new_label() { return impl_->a.newLabel().id(); }
-void EmitterX64::bind(Label label) { impl_->a.bind(asmjit::Label(label)); }
+Label EmitterX64::new_label() {
+    impl_->labels.emplace_back();
+    return static_cast<Label>(impl_->labels.size() - 1);
+}
+void EmitterX64::bind(Label label) { impl_->bind(label); }
 size_t EmitterX64::offset() const { return impl_->a.offset(); }
 std::span<const uint8_t> EmitterX64::written() const { return {impl_->a.bufferData(), impl_->a.offset()}; }
-size_t EmitterX64::label_offset(Label label) const { return static_cast<size_t>(impl_->code.labelOffset(label)); }
+size_t EmitterX64::label_offset(Label label) const { return impl_->labels[label].at; }
 void EmitterX64::align(uint32_t bytes) { impl_->a.align(asmjit::AlignMode::kCode, bytes); }
 
 void EmitterX64::mov(Width width, Gp dst, Gp src) {
@@ -238,6 +296,13 @@ void EmitterX64::load(Width width, Gp dst, Mem m) {
 }
 
 void EmitterX64::load_signed(Width width, Gp dst, Mem m) {
+    if (impl_->room()) {
+        const unsigned opcode = width == Width::W8    ? 0x1be
+                                : width == Width::W16 ? 0x1bf
+                                : width == Width::W32 ? 0x63
+                                                      : 0x8b;
+        return impl_->done(impl_->memory(Width::W64, opcode, number(dst), m, false));
+    }
     switch (width) {
         case Width::W8:
         case Width::W16: impl_->a.emit(Id::kIdMovsx, gpq(dst), mem(width, m)); return;
@@ -259,6 +324,12 @@ void EmitterX64::store(Width width, Mem m, Gp src) {
 }
 
 void EmitterX64::store_imm(Width width, Mem m, int32_t value) {
+    if (impl_->room()) {
+        uint8_t* p = impl_->memory(width, width == Width::W8 ? 0xc6 : 0xc7, 0, m, false);
+        const size_t bytes = width == Width::W8 ? 1 : width == Width::W16 ? 2 : 4;
+        for (size_t i = 0; i < bytes; ++i) *p++ = static_cast<uint8_t>(static_cast<uint32_t>(value) >> (8 * i));
+        return impl_->done(p);
+    }
     impl_->a.emit(Id::kIdMov, mem(width, m), asmjit::Imm(value));
 }
 
@@ -277,6 +348,11 @@ void EmitterX64::zero_extend(Width from, Gp dst, Gp src) {
 }
 
 void EmitterX64::sign_extend(Width from, Width to, Gp dst, Gp src) {
+    if (impl_->room() && from != to && to >= Width::W32) {
+        const unsigned opcode = from == Width::W8 ? 0x1be : from == Width::W16 ? 0x1bf : 0x63;
+        const bool rex = Impl::needs_rex(from, number(src));
+        return impl_->done(impl_->registers(to, opcode, number(dst), number(src), rex));
+    }
     if (from == to)
         impl_->a.emit(Id::kIdMov, gp(to, dst), gp(from, src));
     else if (from == Width::W32)
@@ -290,16 +366,40 @@ void EmitterX64::lea(Width width, Gp dst, Mem m) {
     impl_->a.emit(Id::kIdLea, gp(width, dst), mem(Width::W64, m));
 }
 
-void EmitterX64::lea_label(Gp dst, Label label) { impl_->a.emit(Id::kIdLea, gpq(dst), x86::ptr(asmjit::Label(label))); }
+void EmitterX64::lea_label(Gp dst, Label label) {
+    uint8_t* p = impl_->make_room();
+    if (p == nullptr) return;
+    *p++ = static_cast<uint8_t>(0x48 | number(dst) >> 3 << 2);
+    *p++ = 0x8d;
+    *p++ = static_cast<uint8_t>(5 | (number(dst) & 7) << 3);  // relative to the next instruction
+    impl_->done(impl_->put_distance(p, label));
+}
 
 void EmitterX64::xchg(Width width, Gp a, Gp b) { impl_->a.emit(Id::kIdXchg, gp(width, a), gp(width, b)); }
-void EmitterX64::push(Gp reg) { impl_->a.emit(Id::kIdPush, gpq(reg)); }
-void EmitterX64::pop(Gp reg) { impl_->a.emit(Id::kIdPop, gpq(reg)); }
+void EmitterX64::push(Gp reg) {
+    if (impl_->room()) return impl_->one_register(0x50, number(reg));
+    impl_->a.emit(Id::kIdPush, gpq(reg));
+}
+void EmitterX64::pop(Gp reg) {
+    if (impl_->room()) return impl_->one_register(0x58, number(reg));
+    impl_->a.emit(Id::kIdPop, gpq(reg));
+}
 
 void EmitterX64::cmov(Cond cond, Width width, Gp dst, Gp src) {
+    if (impl_->room() && width >= Width::W32) {
+        const unsigned opcode = 0x140 | static_cast<unsigned>(cond);
+        return impl_->done(impl_->registers(width, opcode, number(dst), number(src), false));
+    }
     impl_->a.emit(cmovcc(cond), gp(width, dst), gp(width, src));
 }
-void EmitterX64::setcc(Cond cond, Gp dst) { impl_->a.emit(setcc_id(cond), gp(Width::W8, dst)); }
+void EmitterX64::setcc(Cond cond, Gp dst) {
+    if (impl_->room()) {
+        const bool rex = Impl::needs_rex(Width::W8, number(dst));
+        const unsigned opcode = 0x190 | static_cast<unsigned>(cond);
+        return impl_->done(impl_->registers(Width::W32, opcode, 0, number(dst), rex));
+    }
+    impl_->a.emit(setcc_id(cond), gp(Width::W8, dst));
+}
 
 void EmitterX64::alu(Alu op, Width width, Gp dst, Gp src) {
     if (impl_->room() && width >= Width::W32) {
@@ -379,7 +479,10 @@ void EmitterX64::wide(Wide op, Width width, Gp src) {
     impl_->a.emit(id, gp(width, src));
 }
 void EmitterX64::cdq_cqo(Width width) { impl_->a.emit(width == Width::W64 ? Id::kIdCqo : Id::kIdCdq); }
-void EmitterX64::neg(Width width, Gp dst) { impl_->a.emit(Id::kIdNeg, gp(width, dst)); }
+void EmitterX64::neg(Width width, Gp dst) {
+    if (impl_->room() && width >= Width::W32) return impl_->done(impl_->registers(width, 0xf7, 3, number(dst), false));
+    impl_->a.emit(Id::kIdNeg, gp(width, dst));
+}
 void EmitterX64::bswap(Width width, Gp dst) { impl_->a.emit(Id::kIdBswap, gp(width, dst)); }
 void EmitterX64::bt(Width width, Gp value, Gp bit) { impl_->a.emit(Id::kIdBt, gp(width, value), gp(width, bit)); }
 void EmitterX64::bt_imm(Width width, Gp value, uint8_t bit) {
@@ -397,30 +500,48 @@ void EmitterX64::lock_cmpxchg(Width width, Mem m, Gp src) {
     impl_->a.lock().emit(Id::kIdCmpxchg, mem(width, m), gp(width, src));
 }
 
-void EmitterX64::jump(Label label) { impl_->a.emit(Id::kIdJmp, asmjit::Label(label)); }
-void EmitterX64::jump_if(Cond cond, Label label) { impl_->a.emit(jcc(cond), asmjit::Label(label)); }
+void EmitterX64::jump(Label label) { impl_->jump(label, 0xeb, 0xe9); }
+void EmitterX64::jump_if(Cond cond, Label label) {
+    const auto bits = static_cast<unsigned>(cond);
+    impl_->jump(label, 0x70 | bits, 0x180 | bits);
+}
 void EmitterX64::jump_reg(Gp reg) { impl_->a.emit(Id::kIdJmp, gpq(reg)); }
-void EmitterX64::call(Label label) { impl_->a.emit(Id::kIdCall, asmjit::Label(label)); }
+void EmitterX64::call(Label label) {
+    uint8_t* p = impl_->make_room();
+    if (p == nullptr) return;
+    *p++ = 0xe8;
+    impl_->done(impl_->put_distance(p, label));
+}
 void EmitterX64::call_reg(Gp reg) { impl_->a.emit(Id::kIdCall, gpq(reg)); }
 void EmitterX64::call_address(const void* target) {
     impl_->a.emit(Id::kIdCall, asmjit::Imm(reinterpret_cast<uint64_t>(target)));
 }
-void EmitterX64::ret() { impl_->a.emit(Id::kIdRet); }
+void EmitterX64::ret() {
+    if (impl_->room()) {
+        *impl_->a._bufferPtr = 0xc3;
+        return impl_->done(impl_->a._bufferPtr + 1);
+    }
+    impl_->a.emit(Id::kIdRet);
+}
 void EmitterX64::trap() { impl_->a.emit(Id::kIdInt3); }
 
 void EmitterX64::embed_distance(Label target, Label base) {
-    impl_->a.embedLabelDelta(asmjit::Label(target), asmjit::Label(base), 4);
+    const auto& labels = impl_->labels;
+    impl_->a.embedUInt32(labels[target].at - labels[base].at);
 }
 void EmitterX64::embed_zero32() { impl_->a.embedUInt32(0); }
 void EmitterX64::embed_word(uint64_t word) { impl_->a.embedUInt64(word); }
 
 Result<size_t> EmitterX64::finish() {
+    asmjit::CodeBuffer& buffer = impl_->code.textSection()->buffer();
+    buffer._size = std::max(buffer._size, impl_->a.offset());  // asmjit counts only what it wrote itself
     if (impl_->errors.first == asmjit::kErrorOk) impl_->code.flatten();
     if (impl_->errors.first == asmjit::kErrorOk) impl_->code.resolveUnresolvedLinks();
     if (impl_->errors.first != asmjit::kErrorOk) {
         const bool memory = impl_->errors.first == asmjit::kErrorOutOfMemory;
         return Error{memory ? Errc::NoMemory : Errc::Unsupported, fmt::format("assembler: {}", impl_->errors.text)};
     }
+    if (impl_->waiting != 0) return Error{Errc::Unsupported, "assembler: a jump leads to a place that is not there"};
     return impl_->code.codeSize();
 }
 

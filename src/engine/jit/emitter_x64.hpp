@@ -141,7 +141,7 @@ class EmitterX64 {
     void ret();
     void trap();
 
-    /// A word of data: the distance from `base` to `target`.
+    /// A word of data: the distance from `base` to `target`. Requires: both are bound.
     void embed_distance(Label target, Label base);
     void embed_zero32();
     void embed_word(uint64_t word);

@@ -169,7 +169,7 @@ void Translator::hold_store(int32_t disp, unsigned bytes, uint64_t value) {
     }
 }
 
-void Translator::flush_stores() {
+void Translator::write_held_stores() {
     unsigned left = held_.mask;
     held_.mask = 0;
     while (left != 0) {

@@ -32,7 +32,7 @@ Translator::Translator(const ExecutableProgram& program, const LinkTable& link, 
       e_(emitter),
       abi_(abi_of(options.convention)),
       features_(options.processor_extensions ? Features::host() : Features{}),
-      labels_(analysis.nodes.size(), no_label) {}
+      labels_(analysis.labels) {}
 
 Result<void> Translator::run() {
     const bool refs = analysis_.traits & has_function_refs;
@@ -202,7 +202,7 @@ Result<void> Translator::wide_load(uint32_t at, const Node& node) {
     using enum isa::Operation;
     const auto imm = static_cast<uint32_t>(node.imm);
     if (node.operation == LdImm64) {
-        set_const(node.dst, imm | static_cast<uint64_t>(static_cast<uint32_t>(node.next_imm)) << 32);
+        set_const(node.dst, imm | uint64_t{node.target} << 32);
     } else if (node.operation == LdFunc) {
         set_const(node.dst, node.target);
     } else if (node.operation == LdMapFd || node.operation == LdMapIdx) {
@@ -216,7 +216,7 @@ Result<void> Translator::wide_load(uint32_t at, const Node& node) {
         if (link_.map_values[imm] == nullptr)
             return Error{Errc::Unavailable, Where{.insn = at},
                          fmt::format("the values of map {} cannot be reached directly", imm)};
-        set_const(node.dst, reinterpret_cast<uint64_t>(link_.map_values[imm]) + static_cast<uint32_t>(node.next_imm));
+        set_const(node.dst, reinterpret_cast<uint64_t>(link_.map_values[imm]) + node.target);
     } else {
         return Error{Errc::Unsupported, Where{.insn = at},
                      "kernel variables (wide loads of a BTF id) are not supported"};

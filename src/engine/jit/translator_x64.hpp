@@ -101,26 +101,56 @@ class Translator {
     Gp home(unsigned reg) const { return abi_.reg[reg]; }
     bool wanted(unsigned reg) const { return (needed_ & both_halves(reg)) != 0; }
     bool live_after(unsigned reg) const { return (live_after_ & both_halves(reg)) != 0; }
-    void set_home(unsigned reg, bool zero_upper);
+    bool is_put_off(unsigned reg) const { return (put_off_ >> reg & 1) != 0; }
+    void set_home(unsigned reg, bool zero_upper) {
+        const uint32_t bit = 1u << reg;
+        value_[reg].kind = Value::Kind::Home;
+        put_off_ &= ~bit;
+        upper_zero_ = zero_upper ? upper_zero_ | bit : upper_zero_ & ~bit;
+        if (last_key_.reg == reg) last_key_.reg = no_reg;
+    }
     void set_value(unsigned reg, const Value& value);
     void set_const(unsigned reg, uint64_t constant, uint16_t map = no_map);
-    void flush(unsigned reg);
+    void flush(unsigned reg) {
+        if (is_put_off(reg)) compute(reg);
+    }
+    void compute(unsigned reg);
     void flush_live(HalfSet live);
-    void flush_readers(uint32_t homes, unsigned except);
+    void flush_readers(uint32_t homes, unsigned except) {
+        const uint32_t others = put_off_ & ~(1u << except);
+        if (others != 0) flush_readers_of(homes, others);
+    }
+    void flush_readers_of(uint32_t homes, uint32_t among);
     /// Before an instruction that writes reg's home without reading it: flushes its readers.
     void define(unsigned reg) { flush_readers(1u << reg, reg); }
     /// Before an instruction that reads and writes reg's home: the same, and reg itself is brought there.
     Gp modify(unsigned reg);
-    bool may_read(uint32_t refs, unsigned owner) const;
+    bool may_read(uint32_t refs, unsigned owner) const {
+        const uint32_t left = refs & put_off_ & ~(1u << owner);
+        return left == 0 || read_themselves(left);
+    }
+    bool read_themselves(uint32_t regs) const;
     /// reg as a sum; one is made of it if it is none. w32: only its lower half matters.
     Value as_sum(unsigned reg, bool w32);
     /// Makes sure that fetch() finds reg in some home, or a constant that is a 32-bit immediate if `imm`.
-    void settle(unsigned reg, bool w32, bool imm);
+    void settle(unsigned reg, bool w32, bool imm) {
+        if (is_put_off(reg)) settle_put_off(reg, w32, imm);
+    }
+    void settle_put_off(unsigned reg, bool w32, bool imm);
     /// After settle: the home that holds it.
-    Gp fetch(unsigned reg, bool w32) const;
-    std::optional<int32_t> immediate(unsigned reg, bool w32) const;
+    Gp fetch(unsigned reg, bool) const { return home(is_put_off(reg) ? value_[reg].base : reg); }
+    std::optional<int32_t> immediate(unsigned reg, bool w32) const {
+        if (!is_put_off(reg) || value_[reg].kind != Value::Kind::Const) return std::nullopt;
+        const uint64_t constant = value_[reg].constant;
+        const auto lower = static_cast<int32_t>(static_cast<uint32_t>(constant));
+        if (!w32 && static_cast<uint64_t>(int64_t{lower}) != constant) return std::nullopt;
+        return lower;
+    }
     /// Makes sure that address() need not emit anything.
-    void settle_address(unsigned reg, int32_t offset);
+    void settle_address(unsigned reg, int32_t offset) {
+        if (is_put_off(reg)) settle_put_off_address(reg, offset);
+    }
+    void settle_put_off_address(unsigned reg, int32_t offset);
     Mem address(unsigned reg, int32_t offset) const;
     bool upper_zero(unsigned reg) const;
     bool upper_zero(const Value& value) const;
@@ -155,7 +185,10 @@ class Translator {
     void atomic(const Node& node);
     Result<void> wide_load(uint32_t at, const Node& node);
     void hold_store(int32_t disp, unsigned bytes, uint64_t value);
-    void flush_stores();
+    void flush_stores() {
+        if (held_.mask != 0) write_held_stores();
+    }
+    void write_held_stores();
     std::optional<Mem> frame_address(unsigned reg, int32_t offset) const;
 
     // control flow: control_x64.cpp
@@ -211,7 +244,7 @@ class Translator {
         uint32_t value = 0;
     } last_key_;
 
-    std::vector<Label> labels_;  ///< per slot; no_label where nobody jumps to
+    std::span<Label> labels_;  ///< per slot; no_label where nobody jumps to
     std::vector<Label> function_labels_;
     static constexpr Label no_label = UINT32_MAX;
 

@@ -11,14 +11,6 @@ constexpr Width width(bool w32) { return w32 ? Width::W32 : Width::W64; }
 
 }  // namespace
 
-void Translator::set_home(unsigned reg, bool zero_upper) {
-    const uint32_t bit = 1u << reg;
-    value_[reg].kind = Value::Kind::Home;
-    put_off_ &= ~bit;
-    upper_zero_ = zero_upper ? upper_zero_ | bit : upper_zero_ & ~bit;
-    if (last_key_.reg == reg) last_key_.reg = no_reg;
-}
-
 void Translator::set_value(unsigned reg, const Value& value) {
     if (last_key_.reg == reg) last_key_.reg = no_reg;
     if (value.is_copy() && value.base == reg && (!value.w32 || (upper_zero_ >> reg & 1))) {
@@ -64,9 +56,8 @@ bool Translator::upper_zero(unsigned reg) const {
     return upper_zero_ >> reg & 1;
 }
 
-void Translator::flush_readers(uint32_t homes, unsigned except) {
-    uint32_t left = put_off_;
-    if (except < 16) left &= ~(1u << except);
+void Translator::flush_readers_of(uint32_t homes, uint32_t among) {
+    uint32_t left = among;
     while (left != 0) {
         const auto reg = static_cast<unsigned>(std::countr_zero(left));
         left &= left - 1;
@@ -79,8 +70,7 @@ void Translator::flush_readers(uint32_t homes, unsigned except) {
     }
 }
 
-void Translator::flush(unsigned reg) {
-    if (!(put_off_ >> reg & 1)) return;
+void Translator::compute(unsigned reg) {
     flush_readers(1u << reg, reg);
     const Value v = value_[reg];
     const Gp dst = home(reg);
@@ -152,9 +142,8 @@ Gp Translator::modify(unsigned reg) {
     return home(reg);
 }
 
-/// Whether a value of `owner` may read these homes: see the second invariant.
-bool Translator::may_read(uint32_t refs, unsigned owner) const {
-    uint32_t left = refs & put_off_ & ~(1u << owner);
+/// Whether the values of these registers read no home but their own: see the second invariant.
+bool Translator::read_themselves(uint32_t left) const {
     while (left != 0) {
         const auto reg = static_cast<unsigned>(std::countr_zero(left));
         left &= left - 1;
@@ -180,29 +169,14 @@ Value Translator::as_sum(unsigned reg, bool w32) {
     return sum;
 }
 
-std::optional<int32_t> Translator::immediate(unsigned reg, bool w32) const {
-    if (!(put_off_ >> reg & 1) || value_[reg].kind != Value::Kind::Const) return std::nullopt;
-    const uint64_t constant = value_[reg].constant;
-    if (w32) return static_cast<int32_t>(static_cast<uint32_t>(constant));
-    if (!fits32(static_cast<int64_t>(constant))) return std::nullopt;
-    return static_cast<int32_t>(constant);
-}
-
-void Translator::settle(unsigned reg, bool w32, bool imm) {
-    if (!(put_off_ >> reg & 1)) return;
+void Translator::settle_put_off(unsigned reg, bool w32, bool imm) {
     if (imm && immediate(reg, w32)) return;
     const Value& v = value_[reg];
     if (v.is_copy() && (w32 || !v.w32 || (upper_zero_ >> v.base & 1))) return;
     flush(reg);
 }
 
-Gp Translator::fetch(unsigned reg, bool) const {
-    if (!(put_off_ >> reg & 1)) return home(reg);
-    return home(value_[reg].base);
-}
-
-void Translator::settle_address(unsigned reg, int32_t offset) {
-    if (!(put_off_ >> reg & 1)) return;
+void Translator::settle_put_off_address(unsigned reg, int32_t offset) {
     const Value& v = value_[reg];
     if (v.kind == Value::Kind::Sum && fits32(int64_t{v.disp} + offset) &&
         (!v.w32 || (v.is_copy() && (upper_zero_ >> v.base & 1))))
