@@ -227,5 +227,34 @@ TEST(Registry, WhatIsNotTheRfcsIsNamed) {
                                                 "StoreReleaseDw", "StoreReleaseH", "StoreReleaseW"}));
 }
 
+TEST(Registry, ASlotIsMatchedByTheRowWhosePinsAcceptEveryField) {
+    const int32_t values[] = {0, 1, 2, 4, 8, 16, 32, 0x40, 0x50, 0xa0, 0xf1, 0x100, 0x110, -1, INT32_MAX, INT32_MIN};
+    size_t matched = 0;
+    for (unsigned opcode = 0; opcode < 256; ++opcode) {
+        for (uint8_t src = 0; src < 16; ++src) {
+            for (const int32_t offset : values) {
+                for (const int32_t imm : values) {
+                    Slot slot{
+                        .opcode = static_cast<uint8_t>(opcode), .offset = static_cast<int16_t>(offset), .imm = imm};
+                    slot.set_src_reg(src);
+                    slot.set_dst_reg(static_cast<uint8_t>(src ^ 5));  // of no meaning for the choice
+                    const Row* want = nullptr;
+                    for (const Row& row : rows())
+                        if (row.opcode == opcode && row.src_reg.accepts(src) && row.offset.accepts(slot.offset) &&
+                            row.imm.accepts(imm))
+                            want = &row;
+                    ASSERT_EQ(match(slot), want) << opcode << ' ' << int{src} << ' ' << slot.offset << ' ' << imm;
+                    const auto op = op_of(slot);
+                    ASSERT_EQ(op.has_value(), want != nullptr);
+                    if (!op) continue;
+                    ASSERT_EQ(*op, want->op);
+                    ++matched;
+                }
+            }
+        }
+    }
+    EXPECT_GT(matched, 20000u);
+}
+
 }  // namespace
 }  // namespace skep::isa

@@ -12,8 +12,9 @@ class UnverifiedProgram {
   public:
     /// Checks only what every engine relies on to stay inside the program: each slot decodes, every branch, call and
     /// function reference lands on an instruction's first slot inside the program, and no path runs off the end.
-    /// Says nothing about memory. Errors: UnknownOpcode, BadInstruction.
-    static Result<ExecutableProgram> make(BoundProgram bound);
+    /// Says nothing about memory. `facts`, one per slot or none, are believed: a wrong one makes wrong code. Errors:
+    /// UnknownOpcode, BadInstruction, InvalidArgument (bindings or facts of another number of slots).
+    static Result<ExecutableProgram> make(BoundProgram bound, Facts facts = {});
 };
 
 }  // namespace skep

@@ -153,8 +153,8 @@ class Machine {
         link_.helpers = helpers_;
     }
 
-    Result<std::unique_ptr<CompiledCode>> compile(BoundProgram program) {
-        SKEP_ASSIGN(const ExecutableProgram executable, UnverifiedProgram::make(std::move(program)));
+    Result<std::unique_ptr<CompiledCode>> compile(BoundProgram program, Facts facts = {}) {
+        SKEP_ASSIGN(const ExecutableProgram executable, UnverifiedProgram::make(std::move(program), std::move(facts)));
         JitOptions options;
         options.convention = variant_.other ? other_convention : host_convention;
         options.processor_extensions = variant_.extensions;

@@ -49,7 +49,7 @@ const object::Subprogram& subprogram_of(const object::LinkedProgram& linked, Ins
 
 }  // namespace
 
-Result<ExecutableProgram> UnverifiedProgram::make(BoundProgram bound) {
+Result<ExecutableProgram> UnverifiedProgram::make(BoundProgram bound, Facts facts) {
     object::LinkedProgram& linked = bound.linked;
     const size_t slots = linked.code.size();
     if (slots == 0) {
@@ -127,8 +127,12 @@ Result<ExecutableProgram> UnverifiedProgram::make(BoundProgram bound) {
         return Error{Errc::InvalidArgument, "the bindings do not fit the program",
                      fmt::format("{} bindings for {} slots", bound.bindings.size(), slots)};
     }
-    return ExecutableProgram(std::make_shared<const BoundProgram>(std::move(bound)), std::make_shared<const Facts>(),
-                             CostBound{}, false);
+    if (!facts.empty() && facts.size() != slots) {
+        return Error{Errc::InvalidArgument, "the facts do not fit the program",
+                     fmt::format("{} facts for {} slots", facts.size(), slots)};
+    }
+    return ExecutableProgram(std::make_shared<const BoundProgram>(std::move(bound)),
+                             std::make_shared<const Facts>(std::move(facts)), CostBound{}, false);
 }
 
 }  // namespace skep
