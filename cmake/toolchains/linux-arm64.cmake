@@ -10,4 +10,4 @@ set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 include("${CMAKE_CURRENT_LIST_DIR}/staged.cmake")
 set(CMAKE_FIND_ROOT_PATH "${SKEP_DEPS_DIR}/linux-arm64" /usr/aarch64-linux-gnu)
 
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
+set(CMAKE_CROSSCOMPILING_EMULATOR "${CMAKE_CURRENT_LIST_DIR}/../../script/qemu-arm64")
