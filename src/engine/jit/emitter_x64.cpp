@@ -116,6 +116,7 @@ struct EmitterX64::Impl {
     KeepFirstError errors;
     asmjit::CodeHolder code;
     x86::Assembler a;
+    asmjit::Section* text = nullptr;
     std::vector<LabelState> labels;
     uint32_t waiting = 0;  ///< fields that wait for a label
     const bool encode;
@@ -125,7 +126,8 @@ struct EmitterX64::Impl {
         code.setErrorHandler(&errors);
         code.attach(&a);
         a.addEncodingOptions(asmjit::EncodingOptions::kOptimizedAlign);
-        code.reserveBuffer(&code.textSection()->buffer(), 1024 + instructions * 8);
+        text = code.textSection();
+        code.reserveBuffer(&text->buffer(), 1024 + instructions * 8);
         a.setOffset(0);  // looks at the buffer again
         labels.reserve(16 + instructions / 4);
     }
@@ -227,7 +229,14 @@ struct EmitterX64::Impl {
         *p++ = static_cast<uint8_t>(opcode | (reg & 7));
         done(p);
     }
-    void done(uint8_t* end) { a._bufferPtr = end; }
+    /// Ends an instruction of our own. asmjit grows its buffer by the size it knows of, so it has to be told: with a
+    /// size left behind it believes that there is room, and writes past the end.
+    void done(uint8_t* end) {
+        a._bufferPtr = end;
+        asmjit::CodeBuffer& buffer = text->buffer();
+        const auto size = static_cast<size_t>(end - a._bufferData);
+        if (size > buffer._size) buffer._size = size;
+    }
 };
 
 namespace {

@@ -179,6 +179,22 @@ TEST(EmitterX64, AJumpMeetsItsLabelWhereTheBufferGrewBetween) {
     EXPECT_TRUE(emitter.finish());
 }
 
+TEST(EmitterX64, AsmjitGrowsTheBufferThatOurOwnEncodingsFilled) {
+    // The first buffer has about 1 KiB. Whatever our own encodings leave of it, asmjit's instruction after them is
+    // longer than that for some of these: it must move to a larger buffer, not write past this one.
+    for (unsigned filled = 130; filled < 160; ++filled) {
+        for (unsigned lead = 0; lead < 7; ++lead) {
+            expect_same([=](EmitterX64& e) {
+                for (unsigned i = 0; i < lead; ++i) e.push(Gp::Rax);  // one byte each
+                for (unsigned i = 0; i < filled; ++i)
+                    e.alu_imm(Alu::Add, Width::W64, Gp::R9, 0x12345678);                  // seven bytes each
+                e.store_imm(Width::W64, {Gp::Rsp, Gp::None, 0, 0x12345678}, 0x12345678);  // twelve bytes
+                e.shift_cl(Shift::Shl, Width::W64, Gp::Rbx);
+            });
+        }
+    }
+}
+
 TEST(EmitterX64, TheBufferGrows) {
     EmitterX64 emitter(0);
     for (int i = 0; i < 10000; ++i) emitter.alu_imm(Alu::Add, Width::W64, Gp::R9, 0x12345678);
