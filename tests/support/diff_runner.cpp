@@ -160,6 +160,8 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
     auto interp = engine::interp::compile(*executable, link, checked);
     if (!interp) return "interp refuses: " + interp.error().to_string() + listing(program);
     const Outcome want = run(**interp, host, false, seed);
+    // Nested loops over callbacks can outgrow any limit; the JIT has none, so such a program is not compared.
+    if (want.fault == SKEP_FAULT_STEP_LIMIT) return std::nullopt;
     if (want.fault != 0) return fmt::format("the program faults: {}\n{}", want.fault, listing(program));
 
     engine::jit::JitOptions options;
