@@ -175,6 +175,7 @@ constexpr Maybe<Word, Word> largest_at_or_below(const Tnum<Word>& t, const Word&
 /// Claim:   x in gamma(a) and x in gamma(t)  =>  some and x in gamma(value); none iff there is no such x.
 /// Because: the first member met walking from the base is the least one at or above it, or, having gone round, the
 ///          least of all; dually for the end.
+/// Proof:   exhaustive at small width; over 64 bits Z3 has not decided it within a minute a path (script/prove trim).
 template <typename Word>
 constexpr Maybe<Word, Arc<Word>> trim(const Arc<Word>& a, const Tnum<Word>& t) {
     const Maybe<Word, Word> first = least_at_or_above(t, a.base);
