@@ -53,7 +53,6 @@ struct Region {
     uint32_t size = 0;      ///< bytes, where they are a constant
     Sym length = no_sym;    ///< Packet: bytes from data to data_end
     Sym meta = no_sym;      ///< Packet: bytes from data_meta to data; no_sym: none
-    uint32_t serial = 0;    ///< MapValue: distinguishes two lookups (spin locks); 0 for the rest
 
     bool operator==(const Region&) const = default;
 };
@@ -260,6 +259,9 @@ Val name_terms(State& s, const Val& v, isa::InsnIndex at);
 
 /// Replaces symbol `sym` by a form everywhere (a null pointer by 0). False: that contradicts what is known.
 bool replace_symbol(State& s, Sym sym, const Val& by);
+
+/// The symbol with this definition: the one that has it already, or a new one with fact `num`.
+Sym defined_symbol(State& s, const Definition& def, const Num& num, isa::InsnIndex origin);
 
 /// Renumbers the symbols in the order of the locations that use them and drops the others, with facts that only they
 /// held. Forgetting is sound; equal states become equal bit for bit.
