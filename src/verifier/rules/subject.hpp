@@ -35,7 +35,7 @@ struct MapInfo {
     uint32_t max_entries = 0;           ///< 0: the loader chooses
     uint32_t flags = 0;                 ///< BPF_F_* of the map's definition
     bool read_only = false;             ///< programs may not write
-    std::vector<std::byte> constant;    ///< read_only data: its bytes, which loads fold; shorter than value_size: zeros
+    std::vector<std::byte> constant;    ///< frozen data (.rodata): all value_size bytes, which loads fold; else empty
     uint16_t inner = UINT16_MAX;        ///< maps of maps: index in Subject::maps of the template
     std::vector<SpecialField> special;  ///< by offset
     bool has_btf = false;               ///< its value's type is known, so `special` is complete
