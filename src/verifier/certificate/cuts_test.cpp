@@ -25,7 +25,7 @@ TEST(Cuts, AreTheJoinsLoopHeadsAndReturnPoints) {
         {"a branch to the next instruction is one", "r0 = 0\nif r1 == 0 goto +0\nexit\n", {0}, {2}},
         {"a loop's head", "r0 = 4\nr0 += -1\nif r0 != 0 goto -2\nexit\n", {0}, {1}},
         {"the entry as a loop's head", "r1 += -1\nif r1 != 0 goto -2\nexit\n", {0}, {0}},
-        {"after a local call", "call +1\nexit\nr0 = 0\nexit\n", {0, 2}, {1}},
+        {"after a local call", "call f\nexit\nf:\nr0 = 0\nexit\n", {0, 2}, {1}},
         {"a wide instruction takes two slots", "r1 = 1 ll\nif r1 == 0 goto +1\nr1 = 2\nexit\n", {0}, {4}},
     };
     for (const Row& row : rows) {
