@@ -2,13 +2,13 @@
 # The run-time core as a kernel would get it: no exceptions, no RTTI, no C++ run-time, general registers only (DESIGN.md
 # section 5). Included by the preset kernel-core, where it is all that is built, and by tests/driver, which links the same
 # objects into a Windows driver.
-#     skep_kernel_core_sources(VARIABLE)   the core: lanes, maps, run-time core
+#     skep_kernel_core_sources(VARIABLE)   the core: lanes, hashing, maps, run-time core
 #     skep_kernel_core(NAME SOURCES...)    an object library compiled as kernel code
 function(skep_kernel_core_sources out)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS
         "${PROJECT_SOURCE_DIR}/src/maps/*.cpp" "${PROJECT_SOURCE_DIR}/src/runtime/core/*.cpp")
     list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
-    set(${out} "${PROJECT_SOURCE_DIR}/src/base/lane.cpp" ${sources} PARENT_SCOPE)
+    set(${out} "${PROJECT_SOURCE_DIR}/src/base/lane.cpp" "${PROJECT_SOURCE_DIR}/src/base/sha256.cpp" ${sources} PARENT_SCOPE)
 endfunction()
 
 function(skep_kernel_core name)
