@@ -2,6 +2,7 @@
 // The context table, built from contexts.def.
 #include "platform/context.hpp"
 
+#include <array>
 #include <iterator>
 
 namespace skep::platform {
@@ -10,13 +11,19 @@ namespace {
 using HostOfXdp = HostXdp;
 using HostOfSkb = HostSkb;
 
-// Only in the table: S, T, X, D of the legend.
-constexpr uint8_t S = program_type_bit(ProgramType::SocketFilter);
-constexpr uint8_t T = program_type_bit(ProgramType::SchedCls);
-constexpr uint8_t X = program_type_bit(ProgramType::Xdp);
-constexpr uint8_t D = devmap_bit;
+// Names for the rows' sets only.
+namespace sets {
+#define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted) \
+    constexpr ProgramSet name = program_type_bit(ProgramType::name);
+#include "platform/program_type.def"
+#undef PROGRAM_TYPE
+constexpr ProgramSet Tc = SchedCls | SchedAct;
+constexpr ProgramSet Lwt = LwtIn | LwtOut | LwtXmit | LwtSeg6local;
+constexpr ProgramSet AnySkb = SocketFilter | Tc | CgroupSkb | Lwt | SkSkb;
+constexpr ProgramSet ST = SocketFilter | Tc;
+constexpr ProgramSet Any = every_program_type;
 
-constexpr FieldRow rows[] = {
+constexpr FieldRow plain_rows[] = {
 #define CONTEXT_FIELD(context, name, text, l_off, l_bytes, w_off, w_bytes, member, kind, readers, writers, access) \
     {ContextKind::context,                                                                                         \
      FieldId::context##name,                                                                                       \
@@ -26,11 +33,32 @@ constexpr FieldRow rows[] = {
      w_off,                                                                                                        \
      w_bytes,                                                                                                      \
      static_cast<uint16_t>(offsetof(HostOf##context, member)),                                                     \
-     static_cast<uint8_t>(sizeof(HostOf##context::member)),                                                        \
+     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                                       \
+     true,                                                                                                         \
      FieldKind::kind,                                                                                              \
      readers,                                                                                                      \
      writers,                                                                                                      \
+     every_attach_type,                                                                                            \
+     every_attach_type,                                                                                            \
      FieldAccess::access,                                                                                          \
+     nullptr},
+#define REMOTE_FIELD(context, name, text, l_off, l_bytes, kind, readers, writers, access) \
+    {ContextKind::context,                                                                \
+     FieldId::context##name,                                                              \
+     text,                                                                                \
+     l_off,                                                                               \
+     l_bytes,                                                                             \
+     0,                                                                                   \
+     0,                                                                                   \
+     l_off,                                                                               \
+     l_bytes,                                                                             \
+     false,                                                                               \
+     FieldKind::kind,                                                                     \
+     readers,                                                                             \
+     writers,                                                                             \
+     every_attach_type,                                                                   \
+     every_attach_type,                                                                   \
+     FieldAccess::access,                                                                 \
      nullptr},
 #define CONTEXT_HOLE(context, name, text, l_off, l_bytes, reason) \
     {ContextKind::context,                                        \
@@ -42,15 +70,39 @@ constexpr FieldRow rows[] = {
      0,                                                           \
      0,                                                           \
      0,                                                           \
+     false,                                                       \
      FieldKind::Scalar,                                           \
      0,                                                           \
      0,                                                           \
+     every_attach_type,                                           \
+     every_attach_type,                                           \
      FieldAccess::Whole,                                          \
      reason},
 #include "platform/contexts.def"
-#undef CONTEXT_FIELD
-#undef CONTEXT_HOLE
 };
+}  // namespace sets
+
+namespace attaches {
+#define ATTACH_TYPE(name, text, linux_id) constexpr AttachSet name = attach_bit(AttachType::name);
+#include "platform/attach_type.def"
+#undef ATTACH_TYPE
+constexpr AttachSet Any = every_attach_type;
+constexpr AttachSet Inet4 = Bind4 | Connect4 | Sendmsg4 | Recvmsg4 | Getpeername4 | Getsockname4;
+constexpr AttachSet Inet6 = Bind6 | Connect6 | Sendmsg6 | Recvmsg6 | Getpeername6 | Getsockname6;
+
+constexpr size_t row_count = std::size(sets::plain_rows);
+constexpr std::array<FieldRow, row_count> with_attach_types() {
+    std::array<FieldRow, row_count> out{};
+    for (size_t i = 0; i < row_count; ++i) out[i] = sets::plain_rows[i];
+#define FIELD_ATTACH(context, name, read, write)                         \
+    out[static_cast<size_t>(FieldId::context##name)].read_attach = read; \
+    out[static_cast<size_t>(FieldId::context##name)].write_attach = write;
+#include "platform/contexts.def"
+    return out;
+}
+}  // namespace attaches
+
+constexpr std::array<FieldRow, attaches::row_count> rows = attaches::with_attach_types();
 
 }  // namespace
 
@@ -62,13 +114,68 @@ const char* context_type_name(ContextKind context, Personality personality) {
     switch (context) {
         case ContextKind::Xdp: return personality == Personality::Linux ? "struct xdp_md" : "xdp_md_t";
         case ContextKind::Skb: return "struct __sk_buff";
+        case ContextKind::Sock:
+        case ContextKind::Socket:
+        case ContextKind::SockCommon: return "struct bpf_sock";
+        case ContextKind::SockAddr: return "struct bpf_sock_addr";
+        case ContextKind::SockOps: return "struct bpf_sock_ops";
+        case ContextKind::SkMsg: return "struct sk_msg_md";
+        case ContextKind::SkReuseport: return "struct sk_reuseport_md";
+        case ContextKind::SkLookup: return "struct bpf_sk_lookup";
+        case ContextKind::CgroupDevice: return "struct bpf_cgroup_dev_ctx";
+        case ContextKind::CgroupSysctl: return "struct bpf_sysctl";
+        case ContextKind::CgroupSockopt: return "struct bpf_sockopt";
+        case ContextKind::Registers: return "struct pt_regs";
+        case ContextKind::TraceRecord: return "the tracepoint's record";
+        case ContextKind::PerfEvent: return "struct bpf_perf_event_data";
+        case ContextKind::RawTracepoint: return "struct bpf_raw_tracepoint_args";
+        case ContextKind::Syscall: return "the caller's context";
+        case ContextKind::LircMode2: return "the sample (__u32)";
+        case ContextKind::TcpSock: return "struct bpf_tcp_sock";
+        case ContextKind::XdpSock: return "struct bpf_xdp_sock";
+        case ContextKind::FlowKeys: return "struct bpf_flow_keys";
     }
     return "?";
 }
 
+std::span<const FieldRow> fields_of(ContextKind context) {
+    size_t first = 0;
+    while (first < rows.size() && rows[first].context != context) ++first;
+    size_t end = first;
+    while (end < rows.size() && rows[end].context == context) ++end;
+    return std::span(rows).subspan(first, end - first);
+}
+
+bool context_is_memory(ContextKind context) {
+    switch (context) {
+        case ContextKind::Registers:
+        case ContextKind::TraceRecord:
+        case ContextKind::RawTracepoint:
+        case ContextKind::Syscall: return true;
+        case ContextKind::Xdp:
+        case ContextKind::Skb:
+        case ContextKind::Sock:
+        case ContextKind::SockAddr:
+        case ContextKind::SockOps:
+        case ContextKind::SkMsg:
+        case ContextKind::SkReuseport:
+        case ContextKind::SkLookup:
+        case ContextKind::CgroupDevice:
+        case ContextKind::CgroupSysctl:
+        case ContextKind::CgroupSockopt:
+        case ContextKind::PerfEvent:
+        case ContextKind::LircMode2:
+        case ContextKind::Socket:
+        case ContextKind::SockCommon:
+        case ContextKind::TcpSock:
+        case ContextKind::XdpSock:
+        case ContextKind::FlowKeys: return false;
+    }
+    return false;
+}
+
 const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset) {
-    for (const FieldRow& row : rows) {
-        if (row.context != context) continue;
+    for (const FieldRow& row : fields_of(context)) {
         const uint32_t start = row.offset(personality);
         if (offset >= start && offset - start < row.bytes(personality)) return &row;
     }
@@ -84,6 +191,8 @@ bool context_access_fits(const FieldRow& field, Personality personality, uint32_
         case FieldAccess::Whole: return exact;
         case FieldAccess::Narrow: return store ? exact : inside;
         case FieldAccess::Bytes: return inside;
+        case FieldAccess::Words: return inside && (store ? bytes == 4 : bytes <= 4);
+        case FieldAccess::WideWords: return inside && (!store || bytes >= 4);
     }
     return false;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Canonical context fields and how a program of a personality and type may touch them; rows in contexts.def.
+// Contexts and the kernel objects that fields and helpers lead to: canonical fields and how a program of a personality
+// and type may touch them; rows in contexts.def.
 #pragma once
 
 #include <cstddef>
@@ -7,29 +8,67 @@
 #include <optional>
 #include <span>
 
-#include "platform/helper.hpp"
 #include "platform/host_context.hpp"
 #include "platform/names.hpp"
 
 namespace skep::platform {
 
-/// Which canonical context a program type gets.
-enum class ContextKind : uint8_t { Xdp, Skb };
+/// What a table of fields describes: a context that programs get in r1, or an object that a pointer leads to.
+enum class ContextKind : uint8_t {
+    Xdp,
+    Skb,
+    Sock,  ///< struct bpf_sock, as cgroup_sock programs get it
+    SockAddr,
+    SockOps,
+    SkMsg,
+    SkReuseport,
+    SkLookup,
+    CgroupDevice,
+    CgroupSysctl,
+    CgroupSockopt,
+    Registers,    ///< struct pt_regs of x86-64
+    TraceRecord,  ///< a tracepoint's record
+    PerfEvent,
+    RawTracepoint,  ///< the tracepoint's arguments, a u64 each
+    Syscall,        ///< whatever the caller of the program passed
+    LircMode2,
+    // Objects. No program starts with one of these in r1.
+    Socket,      ///< struct bpf_sock behind a pointer to a full socket
+    SockCommon,  ///< struct bpf_sock behind a pointer that may be a request or time-wait socket
+    TcpSock,     ///< struct bpf_tcp_sock
+    XdpSock,     ///< struct bpf_xdp_sock
+    FlowKeys,    ///< struct bpf_flow_keys
+};
 
 /// What a load of a field gives.
-enum class FieldKind : uint8_t { Scalar, Packet, PacketEnd, PacketMeta };
+enum class FieldKind : uint8_t {
+    Scalar,
+    Packet,            ///< first byte of the packet (also of a socket option's or a message's bytes)
+    PacketEnd,         ///< one past its last byte
+    PacketMeta,        ///< first byte of the metadata before the packet
+    Socket,            ///< a full socket (ContextKind::Socket), never null, not to be released
+    SocketOrNull,      ///< likewise, or null
+    SockCommonOrNull,  ///< any socket (ContextKind::SockCommon), or null
+    FlowKeys,          ///< ContextKind::FlowKeys, read and write
+    TracepointBuffer,  ///< the record of a writable tracepoint: read and write at constant offsets
+};
 
-/// Which widths a field may be accessed with; legend in contexts.def.
-enum class FieldAccess : uint8_t { Whole, Narrow, Bytes };
+/// Which accesses a field allows, each aligned to its own width (the offset counted from the context's start).
+enum class FieldAccess : uint8_t {
+    Whole,      ///< full width only
+    Narrow,     ///< loads of the full width or less; stores of the full width
+    Bytes,      ///< loads and stores of 1, 2, 4 or 8 bytes inside it: an array
+    Words,      ///< an array of 4-byte words: loads of 4 bytes or less; stores of 4
+    WideWords,  ///< as Words, and loads and stores of 8 bytes
+};
 
 /// Canonical fields, named context + field ("XdpIngressIfindex").
 enum class FieldId : uint16_t {
 #define CONTEXT_FIELD(context, name, text, l_off, l_bytes, w_off, w_bytes, member, kind, readers, writers, access) \
     context##name,
+#define REMOTE_FIELD(context, name, text, l_off, l_bytes, kind, readers, writers, access) context##name,
 #define CONTEXT_HOLE(context, name, text, l_off, l_bytes, reason) context##name,
 #include "platform/contexts.def"
-#undef CONTEXT_FIELD
-#undef CONTEXT_HOLE
 };
 
 /// One row of the table. Offsets and widths in bytes.
@@ -38,38 +77,57 @@ struct FieldRow {
     FieldId id;
     const char* name;  ///< static storage
     uint16_t linux_offset;
-    uint8_t linux_bytes;
+    uint16_t linux_bytes;
     uint16_t windows_offset;
-    uint8_t windows_bytes;  ///< 0: this personality has no such field
+    uint16_t windows_bytes;  ///< 0: this personality has no such field
     uint16_t host_offset;
-    uint8_t host_bytes;  ///< 0: a hole
+    uint16_t host_bytes;  ///< 0: a hole
+    bool hosted;          ///< false: no host struct has it; host_* repeat the Linux personality's
     FieldKind kind;
-    uint8_t readers;  ///< program_type_bit()s, and devmap_bit
-    uint8_t writers;
+    ProgramSet readers;  ///< of a field of a context; an object's fields may be read by whoever has the pointer
+    ProgramSet writers;
+    AttachSet read_attach;   ///< readers only under these attach types
+    AttachSet write_attach;  ///< writers only under these
     FieldAccess access;
     const char* hole;  ///< why nobody may touch it, or null
 
     constexpr uint16_t offset(Personality personality) const {
         return personality == Personality::Linux ? linux_offset : windows_offset;
     }
-    constexpr uint8_t bytes(Personality personality) const {
+    constexpr uint16_t bytes(Personality personality) const {
         return personality == Personality::Linux ? linux_bytes : windows_bytes;
     }
+    constexpr bool readable_by(ProgramType type, AttachType attach) const {
+        return (readers & program_type_bit(type)) != 0 && (read_attach & attach_bit(attach)) != 0;
+    }
+    constexpr bool writable_by(ProgramType type, AttachType attach) const {
+        return (writers & program_type_bit(type)) != 0 && (write_attach & attach_bit(attach)) != 0;
+    }
 };
-
-/// Readers' bit of an xdp program that is attached to a devmap entry.
-inline constexpr uint8_t devmap_bit = 8;
 
 /// Every row, contexts one after the other, each sorted by its Linux offset.
 std::span<const FieldRow> context_fields();
 const FieldRow& context_field(FieldId id);
 
-/// The context of a program type; nothing for a type that is not modelled.
+/// The rows of one context or object.
+std::span<const FieldRow> fields_of(ContextKind context);
+
+/// The context of a program type; nothing for a type whose context is not modelled.
 constexpr std::optional<ContextKind> context_of(ProgramType type) {
-    if (type == ProgramType::Xdp) return ContextKind::Xdp;
-    if (program_type_bit(type) != 0) return ContextKind::Skb;
-    return std::nullopt;
+    using enum ContextKind;
+    constexpr auto NotModelled = std::optional<ContextKind>();
+    switch (type) {
+#define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted) \
+    case ProgramType::name: return context;
+#include "platform/program_type.def"
+#undef PROGRAM_TYPE
+    }
+    return NotModelled;
 }
+
+/// Whether helpers take a pointer into the context as memory, at a constant offset and where a program may load (or
+/// store) itself: contexts that the kernel does not rewrite (no convert_ctx_access).
+bool context_is_memory(ContextKind context);
 
 /// "struct xdp_md", "struct __sk_buff": the C type programs know it by.
 const char* context_type_name(ContextKind context, Personality personality);
@@ -83,10 +141,5 @@ const FieldRow* find_context_field(ContextKind context, Personality personality,
 /// Whether an access of `bytes` bytes at `offset` is one the field allows by its shape, whoever the user is.
 /// Requires: the offset lies in the field.
 bool context_access_fits(const FieldRow& field, Personality personality, uint32_t offset, uint32_t bytes, bool store);
-
-/// The bits to compare with readers and writers.
-constexpr uint8_t context_user(ProgramType type, AttachType attach) {
-    return attach == AttachType::XdpDevmap ? devmap_bit : program_type_bit(type);
-}
 
 }  // namespace skep::platform

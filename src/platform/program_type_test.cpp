@@ -18,6 +18,7 @@ TEST(Section, NamesMeanWhatLibbpfMakesOfThem) {
         const char* section;
         P type;
         A attach;
+        bool sleepable = false;
     } cases[] = {
         {"xdp", P::Xdp, A::Xdp},
         {"?xdp", P::Xdp, A::Xdp},
@@ -36,18 +37,19 @@ TEST(Section, NamesMeanWhatLibbpfMakesOfThem) {
         {"action", P::SchedAct, A::None},
         {"socket", P::SocketFilter, A::None},
         {"kprobe/do_unlinkat", P::Kprobe, A::None},
-        {"fentry.s/bpf_fentry_test", P::Tracing, A::None},
-        {"cgroup/connect4", P::CgroupSockAddr, A::None},
+        {"fentry.s/bpf_fentry_test", P::Tracing, A::Fentry, true},
+        {"cgroup/connect4", P::CgroupSockAddr, A::Connect4},
         {"cgroup/skb", P::CgroupSkb, A::None},
-        {"cgroup_skb/egress", P::CgroupSkb, A::None},
+        {"cgroup_skb/egress", P::CgroupSkb, A::CgroupEgress},
         {"bind", P::Bind, A::None},
-        {"lsm.s/file_open", P::Lsm, A::None},
+        {"lsm.s/file_open", P::Lsm, A::LsmMac, true},
     };
     for (const auto& c : cases) {
         const auto meaning = section_meaning(c.section);
         ASSERT_TRUE(meaning.has_value()) << c.section;
         EXPECT_EQ(meaning->type, c.type) << c.section;
         EXPECT_EQ(meaning->attach, c.attach) << c.section;
+        EXPECT_EQ(meaning->sleepable, c.sleepable) << c.section;
     }
 }
 

@@ -28,7 +28,117 @@ using platform::FieldRow;
 using platform::HelperId;
 using platform::HelperRow;
 using platform::Personality;
+using platform::ProgramSet;
+using platform::ProgramType;
 using Kind = ContextValue::Kind;
+
+/// Who touches the context.
+struct ContextUser {
+    ContextKind context;
+    platform::ProgramType type;
+    platform::AttachType attach;
+    Personality personality;
+
+    const char* type_name() const { return platform::program_type_name(type); }
+    bool reads(const FieldRow& field) const { return field.readable_by(type, attach); }
+    bool writes(const FieldRow& field) const { return field.writable_by(type, attach); }
+
+    /// "xdp programs", "cgroup_sock programs attached to cgroup_inet_sock_create".
+    std::string users(bool by_attach) const {
+        if (!by_attach) return fmt::format("{} programs", type_name());
+        return fmt::format("{} programs attached to {}", type_name(), platform::attach_type_name(attach));
+    }
+
+    /// "readable: data (offset 0, 4 bytes), ..." for this program.
+    std::string field_list(bool store) const {
+        std::string list;
+        for (const FieldRow& field : platform::fields_of(context)) {
+            if (field.bytes(personality) == 0 || !(store ? writes(field) : reads(field))) continue;
+            list += fmt::format("{}{} ({}, {})", list.empty() ? "" : ", ", field.name, field.offset(personality),
+                                field.bytes(personality));
+        }
+        if (list.empty()) return fmt::format("{} programs may not write to their context", type_name());
+        return fmt::format("{} (offset, bytes): {}", store ? "writable" : "readable", list);
+    }
+};
+
+Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Insn& insn, int64_t base) {
+    const auto fail = [&](std::string what, std::string why, std::string hint) {
+        return Error{Errc::Rejected, Where{.insn = at}, std::move(what), std::move(why), std::move(hint)};
+    };
+    const isa::Row& row = insn.row();
+    const bool store = row.writes_memory();
+    const int64_t offset = base + insn.offset;
+    const uint32_t bytes = row.access_bytes();
+    const std::string access =
+        fmt::format("{} of {} byte{} at offset {} of {}", store ? "store" : "load", bytes, bytes == 1 ? "" : "s",
+                    offset, platform::context_type_name(user.context, user.personality));
+    const auto reject = [&](std::string why) {
+        return fail(access + " is not allowed", std::move(why), user.field_list(store));
+    };
+    if (base != 0)
+        return fail(
+            fmt::format("the context pointer was moved by {} bytes before this {}", base, store ? "store" : "load"),
+            "a context access takes its offset from the instruction alone (kernel: check_ptr_off_reg)",
+            "access the field through the context pointer itself; a barrier_var(ctx) keeps clang from moving "
+            "it");
+    const FieldRow* field = nullptr;
+    if (offset >= 0 && offset < platform::context_bytes(user.context, user.personality))
+        field = platform::find_context_field(user.context, user.personality, static_cast<uint32_t>(offset));
+    if (field == nullptr) return reject("no field is there");
+    if (field->hole != nullptr) return reject(fmt::format("field {}: {}", field->name, field->hole));
+    if (row.is_atomic()) return reject("atomic operations do not work on the context");
+    if (row.operation == Operation::LoadAcquire || row.operation == Operation::StoreRelease)
+        return reject("ordered loads and stores do not work on the context");
+    const ProgramSet type_bit = platform::program_type_bit(user.type);
+    if (!store && !user.reads(*field))
+        return reject(
+            fmt::format("{} may not read field {}", user.users((field->readers & type_bit) != 0), field->name));
+    if (store && !user.writes(*field)) {
+        if (!user.reads(*field))
+            return reject(
+                fmt::format("{} may not read field {}", user.users((field->readers & type_bit) != 0), field->name));
+        return reject(
+            fmt::format("{} may only read field {}", user.users((field->writers & type_bit) != 0), field->name));
+    }
+    if (!platform::context_access_fits(*field, user.personality, static_cast<uint32_t>(offset), bytes, store)) {
+        const char* narrower =
+            field->access == platform::FieldAccess::Whole || store ? "whole" : "whole or aligned parts";
+        return reject(fmt::format("field {} is {} bytes at offset {}; accesses: {}", field->name,
+                                  field->bytes(user.personality), field->offset(user.personality), narrower));
+    }
+    const bool pointer = field->kind != FieldKind::Scalar;
+    if (row.operation == Operation::LoadSigned && pointer)
+        return reject(fmt::format("field {} is a pointer and cannot be sign-extended", field->name));
+
+    const uint32_t part = static_cast<uint32_t>(offset) - field->offset(user.personality);
+    ContextAccess out;
+    out.field = static_cast<uint16_t>(field->id);
+    out.host_offset = field->host_offset;
+    out.access_bytes = static_cast<uint8_t>(bytes);
+    out.pointer = pointer;
+    switch (field->access) {
+        case platform::FieldAccess::Bytes:  // an array: the part is a field of its own
+        case platform::FieldAccess::Words:
+        case platform::FieldAccess::WideWords:
+            out.host_offset = static_cast<uint16_t>(field->host_offset + part);
+            out.host_bytes = static_cast<uint8_t>(bytes);
+            return out;
+        case platform::FieldAccess::Whole:
+        case platform::FieldAccess::Narrow: break;
+    }
+    out.host_bytes = static_cast<uint8_t>(field->host_bytes);
+    out.part_offset = static_cast<uint8_t>(part);
+    if (!store && !pointer) {
+        // convert_ctx_accesses() takes a part out of a field only if the part is narrower than the kernel's own field:
+        // of a 16-bit protocol, the u16 at either half of the program's 32 bits is the protocol.
+        if (bytes >= field->host_bytes) out.part_offset = 0;
+        // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these
+        // along.
+        out.host_bytes = std::max(out.host_bytes, static_cast<uint8_t>(field->bytes(user.personality)));
+    }
+    return out;
+}
 
 class Binder {
   public:
@@ -40,13 +150,15 @@ class Binder {
     Result<BoundProgram> run() {
         SKEP_TRY(settle_personality());
         SKEP_TRY(settle_type());
+        bound_.gpl_compatible = is_gpl_compatible(spec_.license.value_or(""));
         SKEP_TRY(bind_maps());
         SKEP_TRY(bind_numbers());
         const auto visit = [this](InsnIndex at, const Insn& insn, std::span<const ContextValue> registers) {
-            return this->visit(at, insn, registers);
+            return keep(at, this->visit(at, insn, registers));
         };
         if (auto done = follow_context(bound_.linked, bound_.bindings, map_sizes_, visit); !done)
             return placed(std::move(done).error());
+        std::ranges::sort(bound_.problems, {}, &BindProblem::at);
         return std::move(bound_);
     }
 
@@ -86,6 +198,19 @@ class Binder {
         return placed(Error{code, Where{.insn = at}, std::move(what), std::move(why), std::move(hint)});
     }
 
+    /// With keep_problems: makes a problem of an instruction's error.
+    Result<void> keep(InsnIndex at, Result<void> done) {
+        if (done || !options_.keep_problems) return done;
+        if (bound_.bindings[at].kind == BindingKind::Problem) return {};
+        const Error& error = done.error();
+        BindProblem problem{at, BindProblem::Kind::Refused, error.code(), error.what(), error.why(), error.hint()};
+        if (error.code() == Errc::Unsupported) problem.kind = BindProblem::Kind::NotModelled;
+        if (error.code() == Errc::Undecided) problem.kind = BindProblem::Kind::Unclear;
+        bound_.bindings[at].kind = BindingKind::Problem;
+        bound_.problems.push_back(std::move(problem));
+        return {};
+    }
+
     Result<void> settle_personality();
     Result<void> settle_type();
     Result<void> bind_maps();
@@ -95,14 +220,11 @@ class Binder {
     Result<void> visit(InsnIndex at, const Insn& insn, std::span<const ContextValue> registers);
     Result<void> bind_access(InsnIndex at, const Insn& insn, ContextValue base);
     Result<void> check_arguments(InsnIndex at, const HelperRow& row, std::span<const ContextValue> registers) const;
-    std::string field_list(bool store) const;
 
     const object::ObjectSpec& spec_;
     const BindOptions& options_;
     BoundProgram bound_;
-    ContextKind context_ = ContextKind::Xdp;
-    uint8_t type_bit_ = 0;
-    uint8_t context_user_ = 0;
+    ContextUser user_{};
     std::vector<MapSizes> map_sizes_;
 };
 
@@ -128,17 +250,21 @@ Result<void> Binder::settle_type() {
         bound_.attach = *options_.attach;
     } else if (meaning && meaning->type == bound_.type) {
         bound_.attach = meaning->attach;
-    } else if (bound_.type == platform::ProgramType::Xdp) {
-        bound_.attach = platform::AttachType::Xdp;
+    } else {
+        bound_.attach = platform::default_attach(bound_.type);
     }
+    bound_.sleepable = options_.sleepable.value_or(meaning && meaning->type == bound_.type && meaning->sleepable);
     const auto context = platform::context_of(bound_.type);
     if (!context)
         return fail(Errc::Unsupported, fmt::format("program type {} is not supported yet", type_name()),
-                    fmt::format("section \"{}\" stands for it", linked().section),
-                    "supported are xdp, sched_cls, sched_act and socket_filter");
-    context_ = *context;
-    type_bit_ = platform::program_type_bit(bound_.type);
-    context_user_ = platform::context_user(bound_.type, bound_.attach);
+                    "what such a program gets is typed by a kernel's BTF or by another program, which is not modelled",
+                    "supported are the types whose context linux/bpf.h defines, xdp, tc, cgroup and kprobe among them");
+    if ((platform::attach_types_of(bound_.type) & platform::attach_bit(bound_.attach)) == 0)
+        return fail(Errc::Unresolved,
+                    fmt::format("{} programs need one of their attach types, not {}", type_name(),
+                                platform::attach_type_name(bound_.attach)),
+                    "what the program may do and return depends on it", "use a section name that says it");
+    user_ = {*context, bound_.type, bound_.attach, bound_.personality};
     return {};
 }
 
@@ -167,14 +293,16 @@ Result<void> Binder::bind_numbers() {
             return known ? spec_.externs[linked().externs[index]].name : fmt::format("number {}", insn.imm);
         };
         const Operation operation = insn.row().operation;
-        if (operation == Operation::Call) SKEP_TRY(bind_helper(at, insn));
-        if (operation == Operation::LoadPacket) SKEP_TRY(bind_packet_load(at, insn));
+        Result<void> done;
+        if (operation == Operation::Call) done = bind_helper(at, insn);
+        if (operation == Operation::LoadPacket) done = bind_packet_load(at, insn);
         if (operation == Operation::CallKfunc)
-            return fail_at(at, Errc::Unsupported, fmt::format("kernel function \"{}\" is not available", extern_name()),
+            done = fail_at(at, Errc::Unsupported, fmt::format("kernel function \"{}\" is not available", extern_name()),
                            "functions of a kernel's BTF exist in that kernel only", "use a helper instead");
         if (operation == Operation::LdBtfId)
-            return fail_at(at, Errc::Unsupported, fmt::format("kernel variable \"{}\" is not available", extern_name()),
+            done = fail_at(at, Errc::Unsupported, fmt::format("kernel variable \"{}\" is not available", extern_name()),
                            "variables of a kernel's BTF exist in that kernel only");
+        SKEP_TRY(keep(at, std::move(done)));
         at += insn.slots();
     }
     return {};
@@ -186,12 +314,11 @@ Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
         return fail_at(at, Errc::Unresolved, fmt::format("call of an unknown helper, number {}", insn.imm),
                        "Linux defines helpers 1 to 211 and no further ones will come");
     const HelperRow& row = platform::helper(id);
-    if ((row.users & type_bit_) == 0) {
+    bound_.bindings[at].helper = static_cast<uint16_t>(id);
+    if (!platform::helper_allowed(id, bound_.type, bound_.attach)) {
         const char* hint = "";
         if (id == HelperId::SkbLoadBytes || id == HelperId::SkbStoreBytes) {
-            hint = type_bit_ == platform::program_type_bit(platform::ProgramType::Xdp)
-                       ? "xdp programs have xdp_load_bytes and xdp_store_bytes"
-                       : "";
+            hint = bound_.type == ProgramType::Xdp ? "xdp programs have xdp_load_bytes and xdp_store_bytes" : "";
         } else if (id == HelperId::ProbeRead || id == HelperId::ProbeReadStr) {
             hint = "use probe_read_kernel or probe_read_kernel_str";
         }
@@ -199,21 +326,20 @@ Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
                        fmt::format("helper {} (number {}) is not available to this program type", row.name, insn.imm),
                        hint);
     }
-    if (row.licence == platform::Licence::Gpl && !is_gpl_compatible(spec_.license.value_or(""))) {
+    if (row.licence == platform::Licence::Gpl && !bound_.gpl_compatible) {
         return fail_at(at, Errc::NotPermitted,
                        fmt::format("helper {} may be called by GPL-compatible programs only", row.name),
                        spec_.license ? fmt::format("the object's licence is \"{}\"", *spec_.license)
                                      : std::string("the object has no licence section"),
                        "if it is yours to say: char LICENSE[] SEC(\"license\") = \"Dual MIT/GPL\";");
     }
-    Binding& binding = bound_.bindings[at];
-    binding.kind = BindingKind::Helper;
-    binding.helper = static_cast<uint16_t>(id);
+    bound_.bindings[at].kind = BindingKind::Helper;
     return {};
 }
 
 Result<void> Binder::bind_packet_load(InsnIndex at, const Insn& insn) {
-    if (context_ != ContextKind::Skb)  // may_access_skb
+    if (bound_.type != ProgramType::SocketFilter && bound_.type != ProgramType::SchedCls &&
+        bound_.type != ProgramType::SchedAct)  // may_access_skb
         return fail_at(at, Errc::Rejected, fmt::format("{} programs have no packet loads", type_name()),
                        "the instruction group \"packet\" works on socket buffers only",
                        "read through the data and data_end pointers of the context");
@@ -243,73 +369,17 @@ Result<void> Binder::visit(InsnIndex at, const Insn& insn, std::span<const Conte
         return fail_at(at, value.kind == Kind::Maybe ? Errc::Undecided : Errc::Rejected,
                        "a packet load needs the context in r6", "RFC 9669 section 5.5: r6 is its implicit input");
     }
-    if (row.operation == Operation::Call)
-        return check_arguments(at, platform::helper(static_cast<HelperId>(bound_.bindings[at].helper)), registers);
+    if (row.operation == Operation::Call && bound_.bindings[at].kind == BindingKind::Helper)
+        return check_arguments(at, platform::helper_for(static_cast<HelperId>(bound_.bindings[at].helper), bound_.type),
+                               registers);
     return {};
 }
 
 Result<void> Binder::bind_access(InsnIndex at, const Insn& insn, ContextValue base) {
-    const isa::Row& row = insn.row();
-    const bool store = row.writes_memory();
-    const int64_t offset = int64_t{base.offset} + insn.offset;
-    const uint32_t bytes = row.access_bytes();
-    const char* type = platform::context_type_name(context_, bound_.personality);
-    const std::string access = fmt::format("{} of {} byte{} at offset {} of {}", store ? "store" : "load", bytes,
-                                           bytes == 1 ? "" : "s", offset, type);
-    if (base.offset != 0)
-        return fail_at(
-            at, Errc::Rejected,
-            fmt::format("the context pointer was moved by {} bytes before this {}", base.offset,
-                        store ? "store" : "load"),
-            "a context access takes its offset from the instruction alone (kernel: check_ptr_off_reg)",
-            "access the field through the context pointer itself; a barrier_var(ctx) keeps clang from moving it");
-    const FieldRow* field = nullptr;
-    if (offset >= 0 && offset < platform::context_bytes(context_, bound_.personality))
-        field = platform::find_context_field(context_, bound_.personality, static_cast<uint32_t>(offset));
-    const auto reject = [&](std::string why) {
-        return fail_at(at, Errc::Rejected, access + " is not allowed", std::move(why), field_list(store));
-    };
-    if (field == nullptr) return reject("no field is there");
-    if (field->hole != nullptr) return reject(fmt::format("field {}: {}", field->name, field->hole));
-    if (row.is_atomic()) return reject("atomic operations do not work on the context");
-    if (row.operation == Operation::LoadAcquire || row.operation == Operation::StoreRelease)
-        return reject("ordered loads and stores do not work on the context");
-    if ((field->readers & context_user_) == 0)
-        return reject(fmt::format("{} programs may not read field {}", type_name(), field->name));
-    if (store && (field->writers & context_user_) == 0)
-        return reject(fmt::format("{} programs may only read field {}", type_name(), field->name));
-    if (!platform::context_access_fits(*field, bound_.personality, static_cast<uint32_t>(offset), bytes, store)) {
-        const char* narrower =
-            field->access == platform::FieldAccess::Whole || store ? "whole" : "whole or aligned parts";
-        return reject(fmt::format("field {} is {} bytes at offset {}; accesses: {}", field->name,
-                                  field->bytes(bound_.personality), field->offset(bound_.personality), narrower));
-    }
-    const bool pointer = field->kind != FieldKind::Scalar;
-    if (row.operation == Operation::LoadSigned && pointer)
-        return reject(fmt::format("field {} is a pointer and cannot be sign-extended", field->name));
-
-    const uint32_t part = static_cast<uint32_t>(offset) - field->offset(bound_.personality);
-    ContextAccess& out = bound_.bindings[at].context;
+    auto access = access_of(user_, at, insn, base.offset);
+    if (!access) return placed(std::move(access).error());
     bound_.bindings[at].kind = BindingKind::Context;
-    out.field = static_cast<uint16_t>(field->id);
-    out.host_offset = field->host_offset;
-    out.host_bytes = field->host_bytes;
-    out.part_offset = static_cast<uint8_t>(part);
-    out.access_bytes = static_cast<uint8_t>(bytes);
-    out.pointer = pointer;
-    if (!store && !pointer) {
-        // convert_ctx_accesses() takes a part out of a field only if the part is narrower than the kernel's own field:
-        // of a 16-bit protocol, the u16 at either half of the program's 32 bits is the protocol.
-        if (bytes >= field->host_bytes) out.part_offset = 0;
-        // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these
-        // along.
-        out.host_bytes = std::max(out.host_bytes, field->bytes(bound_.personality));
-    }
-    if (field->access == platform::FieldAccess::Bytes) {  // an array: the part is a field of its own
-        out.host_offset = static_cast<uint16_t>(field->host_offset + part);
-        out.host_bytes = static_cast<uint8_t>(bytes);
-        out.part_offset = 0;
-    }
+    bound_.bindings[at].context = *access;
     return {};
 }
 
@@ -337,19 +407,6 @@ Result<void> Binder::check_arguments(InsnIndex at, const HelperRow& row,
     return {};
 }
 
-/// "readable: data (offset 0, 4 bytes), ..." for this program.
-std::string Binder::field_list(bool store) const {
-    std::string list;
-    for (const FieldRow& field : platform::context_fields()) {
-        const uint8_t users = store ? field.writers : field.readers;
-        if (field.context != context_ || (users & context_user_) == 0) continue;
-        list += fmt::format("{}{} ({}, {})", list.empty() ? "" : ", ", field.name, field.offset(bound_.personality),
-                            field.bytes(bound_.personality));
-    }
-    if (list.empty()) return fmt::format("{} programs may not write to their context", type_name());
-    return fmt::format("{} (offset, bytes): {}", store ? "writable" : "readable", list);
-}
-
 }  // namespace
 
 bool is_gpl_compatible(std::string_view license) {
@@ -358,6 +415,17 @@ bool is_gpl_compatible(std::string_view license) {
         if (license == known) return true;
     }
     return false;
+}
+
+const BindProblem* BoundProgram::problem_at(isa::InsnIndex at) const {
+    const auto found = std::ranges::lower_bound(problems, at, {}, &BindProblem::at);
+    return found != problems.end() && found->at == at ? &*found : nullptr;
+}
+
+Result<ContextAccess> context_access(const BoundProgram& program, InsnIndex at, const Insn& insn, int64_t base) {
+    const auto context = platform::context_of(program.type);
+    if (!context) return Error{Errc::Unsupported, Where{.insn = at}, "the program type's context is not modelled"};
+    return access_of({*context, program.type, program.attach, program.personality}, at, insn, base);
 }
 
 Result<BoundProgram> bind(const object::ObjectSpec& spec, const object::LinkedProgram& program,

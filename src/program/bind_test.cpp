@@ -116,7 +116,8 @@ TEST(Bind, AGplOnlyHelperNeedsAGplCompatibleLicence) {
 TEST(Bind, ASectionDecidesTheTypeAndAnUnsupportedTypeIsNamed) {
     EXPECT_ACCEPTED(bind_text("r0 = 0\nexit", "classifier"));
     EXPECT_EQ(bind_text("r0 = 0\nexit", "action")->type, ProgramType::SchedAct);
-    EXPECT_REFUSED(bind_text("r0 = 0\nexit", "kprobe/do_sys_open"), Unsupported, "program type kprobe");
+    EXPECT_REFUSED(bind_text("r0 = 0\nexit", "fentry/do_sys_open"), Unsupported, "program type tracing");
+    EXPECT_EQ(bind_text("r0 = 0\nexit", "kprobe/do_sys_open")->type, ProgramType::Kprobe);
     EXPECT_REFUSED(bind_text("r0 = 0\nexit", "mine"), Unresolved, "section \"mine\" stands for no program type");
     const auto forced = bind(object_with("GPL"), linked("r0 = 0\nexit", "mine"), {.type = ProgramType::Xdp});
     EXPECT_ACCEPTED(forced);
@@ -201,7 +202,7 @@ TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
         {"xdp", "r0 = *(u64 *)(r1 + 0)", "field data is 4 bytes"},
         {"xdp", "r0 = *(u32 *)(r1 + 2)", "field data"},
         {"xdp", "*(u32 *)(r1 + 16) = 1", "may only read field rx_queue_index"},
-        {"xdp", "r0 = *(u32 *)(r1 + 20)", "xdp programs may not read field egress_ifindex"},
+        {"xdp", "r0 = *(u32 *)(r1 + 20)", "xdp programs attached to xdp may not read field egress_ifindex"},
         {"xdp/devmap", "r0 = *(u32 *)(r1 + 20)", nullptr},
         {"xdp", "r0 = *(u32 *)(r1 + 24)", "no field is there"},
         {"xdp", "r0 = *(u32 *)(r1 - 4)", "no field is there"},

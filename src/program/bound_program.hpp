@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
+#include "isa/insn.hpp"
 #include "object/linked_program.hpp"
 #include "platform/names.hpp"
 
@@ -30,6 +32,22 @@ enum class BindingKind : uint8_t {
     None,     ///< means what the instruction set says
     Context,  ///< a load from or a store to the context
     Helper,   ///< a call of a helper: `helper` is canonical, whatever number the instruction holds
+    Problem,  ///< has no meaning: BoundProgram::problems says why; no engine runs it
+};
+
+/// Why an instruction has no meaning. It counts only if the instruction is ever executed.
+struct BindProblem {
+    enum class Kind : uint8_t {
+        Refused,      ///< breaks a rule whatever path leads there: bad context access, helper, licence
+        NotModelled,  ///< uses what skep does not know (kernel functions, kernel variables): nothing is said of it
+        Unclear,      ///< may or may not be a context access: context_access() binds it once that is proved
+    };
+    isa::InsnIndex at = 0;
+    Kind kind = Kind::Refused;
+    Errc code = Errc::Rejected;
+    std::string what, why, hint;
+
+    bool operator==(const BindProblem&) const = default;
 };
 
 struct Binding {
@@ -56,6 +74,13 @@ struct BoundProgram {
     platform::AttachType attach = platform::AttachType::None;
     std::vector<Binding> bindings;  ///< one per slot
     std::vector<MapUse> maps;       ///< one per LinkedProgram::maps
+    bool sleepable = false;         ///< loaded as a program that may sleep
+    bool gpl_compatible = false;    ///< the object's licence is one that Linux takes for GPL-compatible
+    /// By instruction, at most one each; empty unless BindOptions::keep_problems.
+    std::vector<BindProblem> problems = {};
+
+    /// The problem at an instruction whose binding is BindingKind::Problem.
+    const BindProblem* problem_at(isa::InsnIndex at) const;
 
     bool operator==(const BoundProgram&) const = default;
 };

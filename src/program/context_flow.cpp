@@ -108,7 +108,9 @@ bool writes_memory(ArgKind kind) {
         case ArgKind::ConstMapPtr:
         case ArgKind::MapKey:
         case ArgKind::MapValue:
+        case ArgKind::MapValueOrNull:
         case ArgKind::Ctx:
+        case ArgKind::CtxOrNull:
         case ArgKind::MemIn:
         case ArgKind::MemInOrNull:
         case ArgKind::Size:
@@ -118,9 +120,15 @@ bool writes_memory(ArgKind kind) {
         case ArgKind::Func:
         case ArgKind::CallbackContext:
         case ArgKind::ConstString:
+        case ArgKind::In20:
+        case ArgKind::In40:
         case ArgKind::SpinLock:
         case ArgKind::Timer:
-        case ArgKind::Socket: return false;
+        case ArgKind::SockCommon:
+        case ArgKind::Socket:
+        case ArgKind::SocketOrNull:
+        case ArgKind::Kptr:
+        case ArgKind::BtfObject: return false;
     }
     return true;
 }
@@ -544,7 +552,7 @@ void Flow::enter(uint16_t callee, std::span<const ContextValue, 5> args, uint32_
 void Flow::call_helper(HelperId id, uint32_t block, State& state) {
     const platform::HelperRow& row = platform::helper(id);
     auto& regs = state.regs;
-    const bool unmodelled = row.result == platform::ResultKind::Other;
+    const bool unmodelled = !platform::helper_modelled(row);
     for (size_t n = 0; n < 5; ++n) {
         const ContextValue arg = regs[n + 1];
         if (unmodelled) {

@@ -58,6 +58,8 @@ class Predecoder {
             case BindingKind::None: break;
             case BindingKind::Context: return context(at, insn, binding.context, micro);
             case BindingKind::Helper: return helper_call(at, insn, binding, micro);
+            case BindingKind::Problem:
+                return fail(at, insn, Errc::Undecided, "the instruction has no meaning", "binding found a problem");
         }
         if (row.operation == Operation::Call) {
             return fail(at, insn, Errc::Unresolved, "the helper call has no meaning",

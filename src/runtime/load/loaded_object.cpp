@@ -94,6 +94,10 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     Prepared prepared;
     prepared.index = index;
     SKEP_ASSIGN(prepared.bound, bind(spec, linked, options.bind));
+    if (!platform::program_type_hosted(prepared.bound.type))
+        return Error(Errc::Unavailable,
+                     fmt::format("nothing here runs {} programs", platform::program_type_name(prepared.bound.type)),
+                     "no hook of that type on this host", "such a program can be verified");
     return prepared;
 }
 
