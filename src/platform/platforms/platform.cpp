@@ -16,7 +16,8 @@ struct TypeRow {
     const char* since;
 };
 constexpr TypeRow type_rows[] = {
-#define PROGRAM_TYPE(name, text, linux_id, windows_id, since) {ProgramType::name, linux_id, windows_id, since},
+#define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted) \
+    {ProgramType::name, linux_id, windows_id, since},
 #include "platform/program_type.def"
 #undef PROGRAM_TYPE
 };
@@ -73,7 +74,7 @@ struct SectionRow {
     ProgramType type;
 };
 constexpr SectionRow section_rows[] = {
-#define SECTION(text, match, type, attach) {text, ProgramType::type},
+#define SECTION(text, match, type, attach, sleepable) {text, ProgramType::type},
 #include "platform/sections.def"
 #undef SECTION
 };

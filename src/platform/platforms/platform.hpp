@@ -77,7 +77,7 @@ struct PlatformField {
     std::string structure;  ///< "struct xdp_md"
     std::string name;
     uint16_t offset = 0;  ///< bytes, in the platform's layout
-    uint8_t bytes = 0;
+    uint16_t bytes = 0;
     std::string since;  ///< "" with the context itself
 };
 struct PlatformKfunc {

@@ -70,7 +70,7 @@ TEST(Platforms, EveryVersionIsThatOfTheFacts) {
 #define MAP_TYPE(name, text, linux_id, windows_id, since) ours[1][std::to_string(linux_id) + " " + text] = since;
 #include "platform/map_type.def"
 #undef MAP_TYPE
-#define PROGRAM_TYPE(name, text, linux_id, windows_id, since) \
+#define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted) \
     if (linux_id != 0) ours[2][std::to_string(linux_id) + " " + text] = since;
 #include "platform/program_type.def"
 #undef PROGRAM_TYPE
