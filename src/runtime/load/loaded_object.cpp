@@ -5,10 +5,9 @@
 
 #include "base/os.hpp"
 #include "maps/prog_array.hpp"
-#include "object/link.hpp"
-#include "object/relocate.hpp"
 #include "platform/program_type.hpp"
 #include "runtime/core/helpers.hpp"
+#include "runtime/load/link_program.hpp"
 #include "runtime/load/unverified.hpp"
 
 namespace skep::runtime {
@@ -43,54 +42,8 @@ struct Prepared {
     BoundProgram bound;
 };
 
-/// The kernel configuration values of linux-6.12, the platform that skep stands for; weak ones that are not here are 0.
-constexpr std::pair<std::string_view, uint64_t> kernel_configuration[] = {
-    {"LINUX_KERNEL_VERSION", 6u << 16 | 12u << 8},
-    {"CONFIG_HZ", 250},
-};
-
-/// Fills in the kernel configuration that the program reads. Kernel variables and functions are bind()'s to refuse.
-Result<void> configure(object::ObjectSpec& spec, const object::LinkedProgram& program) {
-    for (const uint32_t index : program.externs) {
-        const object::ExternSpec& wanted = spec.externs[index];
-        if (wanted.kind != object::ExternKind::Kconfig) continue;
-        bool found = wanted.weak;
-        uint64_t value = 0;
-        for (const auto& [name, number] : kernel_configuration) {
-            if (name != wanted.name) continue;
-            found = true;
-            value = number;
-        }
-        if (!found) {
-            return Error(Errc::Unresolved, fmt::format("the kernel configuration value {} is not known", wanted.name),
-                         "no kernel runs this program; only what a weak declaration allows can be left out",
-                         "declare it __weak to have it read as zero")
-                .in_function(program.name);
-        }
-        std::vector<std::byte>& bytes = spec.maps[wanted.map].initial;
-        const size_t size = std::min<size_t>(wanted.size, 8);
-        if (bytes.size() < size_t{wanted.offset} + size) bytes.resize(size_t{wanted.offset} + size);
-        for (size_t i = 0; i < size; ++i) bytes[wanted.offset + i] = static_cast<std::byte>(value >> (8 * i));
-    }
-    return {};
-}
-
-Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOptions& options,
-                         std::shared_ptr<const btf::Btf>& target) {
-    SKEP_ASSIGN(object::LinkedProgram linked, object::link(spec, index));
-    if (!linked.core_relocations.empty()) {
-        if (target == nullptr && options.target_btf) {
-            SKEP_ASSIGN(target, options.target_btf());
-        }
-        if (target == nullptr) {
-            return Error(Errc::Unavailable,
-                         "the program has CO-RE relocations and there is nothing to resolve them against", {},
-                         "give the types of the kernel it is for with --btf FILE")
-                .in_function(linked.name);
-        }
-        SKEP_TRY(object::relocate(linked, *spec.btf, *target));
-    }
-    SKEP_TRY(configure(spec, linked));
+Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOptions& options, TargetTypes& target) {
+    SKEP_ASSIGN(const object::LinkedProgram linked, link_program(spec, index, target));
     Prepared prepared;
     prepared.index = index;
     SKEP_ASSIGN(prepared.bound, bind(spec, linked, options.bind));
@@ -114,7 +67,7 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
 
     SKEP_ASSIGN(const std::vector<uint32_t> chosen, select(object, options));
     std::vector<Prepared> prepared;
-    std::shared_ptr<const btf::Btf> target;
+    TargetTypes target{options.target_btf};
     std::vector<bool> wanted(object.maps.size());
     platform::Personality personality = platform::Personality::Linux;
     for (const uint32_t index : chosen) {

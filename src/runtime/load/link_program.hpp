@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps from an object's program to one that can be bound, shared by whoever loads or only verifies it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/result.hpp"
+#include "btf/btf.hpp"
+#include "object/linked_program.hpp"
+#include "object/object_spec.hpp"
+
+namespace skep::runtime {
+
+/// The BTF that CO-RE records are resolved against: made when the first program asks, kept for the others.
+struct TargetTypes {
+    std::function<Result<std::shared_ptr<const btf::Btf>>()> open;  ///< empty: there is none
+    std::shared_ptr<const btf::Btf> types = nullptr;
+};
+
+/// Links program `index` of `spec`, resolves its CO-RE records, and fills in the kernel configuration that it reads.
+/// Requires: index < spec.programs.size().
+/// Errors: those of link, relocate and TargetTypes::open; Unavailable if there are records and no types; Unresolved
+/// for a kernel configuration value that is not known.
+Result<object::LinkedProgram> link_program(object::ObjectSpec& spec, uint32_t index, TargetTypes& target);
+
+}  // namespace skep::runtime

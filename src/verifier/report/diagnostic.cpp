@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/report/diagnostic.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "verifier/report/fix.hpp"
+#include "verifier/report/words.hpp"
+
+namespace skep::verifier {
+
+namespace {
+
+/// The last record at or before `at` inside its function.
+const object::SourceLine* line_at(const object::LinkedProgram& program, isa::InsnIndex at) {
+    const auto after = std::ranges::upper_bound(program.lines, at, {}, &object::SourceLine::insn);
+    if (after == program.lines.begin()) return nullptr;
+    const object::SourceLine& line = *std::prev(after);
+    for (const object::Subprogram& f : program.subprograms) {
+        if (at >= f.start && at < f.end) return line.insn >= f.start ? &line : nullptr;
+    }
+    return nullptr;
+}
+
+std::optional<SourceText> source_at(const object::LinkedProgram& program, isa::InsnIndex at) {
+    const object::SourceLine* line = line_at(program, at);
+    if (line == nullptr || line->line == 0) return std::nullopt;
+    return SourceText{line->file, line->line, line->column, line->text};
+}
+
+/// The place's line and the nearest ones before and after that the object knows, at most two lines away.
+std::vector<SourceText> lines_around(const object::LinkedProgram& program, const SourceText& here) {
+    std::map<uint32_t, const object::SourceLine*> near;
+    for (const object::SourceLine& line : program.lines) {
+        const uint32_t distance = line.line > here.line ? line.line - here.line : here.line - line.line;
+        if (distance <= 2 && line.file == here.file && !line.text.empty()) near.emplace(line.line, &line);
+    }
+    std::vector<SourceText> lines;
+    for (const auto& [number, line] : near) {
+        if (number == here.line) {
+            lines.push_back(here);
+        } else {
+            lines.push_back({line->file, line->line, 0, line->text});
+        }
+    }
+    if (lines.empty()) lines.push_back(here);
+    return lines;
+}
+
+const char* step_words(Step::Kind kind) {
+    switch (kind) {
+        case Step::Kind::Taken: return "taken";
+        case Step::Kind::NotTaken: return "not taken";
+        case Step::Kind::Call: return "call";
+        case Step::Kind::Return: return "return";
+        case Step::Kind::Made: return "";
+        case Step::Kind::Lost: return "";
+    }
+    return "";
+}
+
+std::string page_of(Rule rule) { return fmt::format("docs/verifier/{}.md", rule_code(rule)); }
+
+}  // namespace
+
+CodePlace place_of(const Subject& subject, isa::InsnIndex at) {
+    CodePlace place;
+    if (at >= subject.linked().code.size()) return place;
+    place.insn = at;
+    place.insn_text = insn_words(subject, at);
+    const uint16_t function = subject.function_at(at);
+    if (function < subject.linked().subprograms.size()) place.function = subject.linked().subprograms[function].name;
+    place.source = source_at(subject.linked(), at);
+    return place;
+}
+
+Diagnostic explain(const object::ObjectSpec& spec, const Subject& subject, const Failure& failure) {
+    Diagnostic d;
+    d.code = rule_code(failure.rule);
+    d.title = rule_title(failure.rule);
+    d.page = page_of(failure.rule);
+    d.verdict = failure.verdict();
+    d.place = place_of(subject, failure.insn);
+    if (d.place.source) d.around = lines_around(subject.linked(), *d.place.source);
+    d.what = failure.what;
+    d.needs = failure.needs;
+    d.known = failure.known;
+    const State* state = failure.state.get();
+    const bool has_reg = state != nullptr && failure.reg >= 0 && failure.reg <= 10 && !state->frames.empty() &&
+                         state->is_set(static_cast<unsigned>(failure.reg));
+    if (d.known.empty() && has_reg) {
+        d.known = fmt::format("r{} = {}", failure.reg,
+                              value_words(subject, *state, state->reg(static_cast<unsigned>(failure.reg))));
+    }
+    if (failure.origin != no_insn && failure.origin != failure.insn) {
+        const std::string subject_words =
+            failure.reg >= 0 ? fmt::format("r{} comes from here", failure.reg) : std::string("it comes from here");
+        d.why.push_back({place_of(subject, failure.origin), subject_words});
+    }
+    for (const Step& step : failure.path) {
+        Remark remark{place_of(subject, step.insn), step.text};
+        if (step.kind == Step::Kind::Made || step.kind == Step::Kind::Lost) {
+            d.why.push_back(std::move(remark));
+        } else {
+            if (remark.text.empty()) remark.text = step_words(step.kind);
+            d.path.push_back(std::move(remark));
+        }
+    }
+    if (state != nullptr) d.state = state_words(subject, *state);
+    const Fix fix = suggest(spec, subject, failure);
+    d.help = !failure.hint.empty() && fix.line.empty() ? failure.hint : fix.help;
+    if (d.help.empty()) d.help = failure.hint;
+    d.fix = fix.line;
+    d.fix_line = fix.before_line;
+    return d;
+}
+
+std::optional<Rule> rule_of(const Error& error) {
+    // The floors below know no rules; what they refuse is told by its code and the sentence's fixed part.
+    struct Row {
+        Errc code;
+        std::string_view words;
+        Rule rule;
+    };
+    static constexpr Row rows[] = {
+        {Errc::UnknownOpcode, "", Rule::BadEncoding},
+        {Errc::BadInstruction, "leaves its function", Rule::JumpOutside},
+        {Errc::BadInstruction, "leaves the program", Rule::JumpOutside},
+        {Errc::BadInstruction, "target", Rule::JumpOutside},
+        {Errc::BadInstruction, "runs off", Rule::FallsOff},
+        {Errc::BadInstruction, "", Rule::BadEncoding},
+        {Errc::NotPermitted, "GPL", Rule::Licence},
+        {Errc::Rejected, "may not call helper", Rule::UnknownHelper},
+        {Errc::Rejected, "packet load", Rule::WrongProgramType},
+        {Errc::Rejected, "context pointer was moved", Rule::ContextModified},
+        {Errc::Rejected, "helper", Rule::ArgumentType},
+        {Errc::Rejected, "of struct", Rule::ContextAccess},
+        {Errc::Unresolved, "unknown helper", Rule::UnknownHelper},
+        {Errc::Rejected, "", Rule::ContextAccess},
+    };
+    for (const Row& row : rows) {
+        if (row.code == error.code() && error.what().find(row.words) != std::string::npos) return row.rule;
+    }
+    switch (error.code()) {
+        case Errc::Unsupported:
+        case Errc::NotSupported:
+        case Errc::Undecided:
+        case Errc::Unresolved:
+        case Errc::LimitExceeded: return Rule::NotModelled;
+        default: return std::nullopt;
+    }
+}
+
+std::optional<Verdict> verdict_of(const Error& error) {
+    const auto rule = rule_of(error);
+    if (!rule) return std::nullopt;
+    Failure failure;
+    failure.rule = *rule;
+    failure.certain = true;
+    return failure.verdict();
+}
+
+Diagnostic explain(const Error& error, const object::LinkedProgram* program) {
+    Diagnostic d;
+    const Rule rule = rule_of(error).value_or(Rule::NotModelled);
+    d.code = rule_code(rule);
+    d.title = rule_title(rule);
+    d.page = page_of(rule);
+    d.verdict = verdict_of(error).value_or(Verdict::NotModelled);
+    const Where& where = error.where();
+    if (where.insn) {
+        d.place.insn = *where.insn;
+        d.place.insn_text = where.insn_text;
+    }
+    d.place.function = where.function;
+    if (where.source_line != 0) {
+        d.place.source = SourceText{where.source_file, where.source_line, where.source_column, {}};
+        if (program != nullptr) {
+            if (where.insn) {
+                if (const auto source = source_at(*program, *where.insn)) d.place.source = source;
+            }
+            d.around = lines_around(*program, *d.place.source);
+        }
+    }
+    if (program != nullptr && where.insn && d.place.insn_text.empty()) {
+        Subject bare;
+        auto bound = std::make_shared<BoundProgram>();
+        bound->linked.code = program->code;
+        bound->linked.subprograms = program->subprograms;
+        bare.program = std::move(bound);
+        d.place.insn_text = insn_words(bare, *where.insn);
+    }
+    d.what = error.what();
+    d.known = error.why();
+    d.help = error.hint();
+    return d;
+}
+
+std::string path_words(const std::vector<Remark>& path, size_t most) {
+    std::vector<std::string> steps;
+    std::string file;
+    for (const Remark& remark : path) {
+        std::string place;
+        if (remark.place.source) {
+            const SourceText& source = *remark.place.source;
+            const size_t slash = source.file.find_last_of('/');
+            const std::string name = slash == std::string::npos ? source.file : source.file.substr(slash + 1);
+            place = name == file ? fmt::to_string(source.line) : fmt::format("{}:{}", name, source.line);
+            file = name;
+        } else {
+            place = fmt::format("instruction {}", remark.place.insn);
+        }
+        if (!remark.text.empty()) place += " " + remark.text;
+        if (steps.empty() || steps.back() != place) steps.push_back(std::move(place));
+    }
+    std::string text;
+    const size_t first = steps.size() > most ? steps.size() - most : 0;
+    if (first != 0) text = fmt::format("({} earlier) -> ", first);
+    for (size_t i = first; i < steps.size(); ++i) text += (i == first ? "" : " -> ") + steps[i];
+    return text;
+}
+
+}  // namespace skep::verifier
