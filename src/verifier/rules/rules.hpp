@@ -31,7 +31,9 @@ struct Notes {
     bool result_non_null = false;
     bool key_constant = false;
     uint32_t key = 0;
-    bool helper_call = false;  ///< counts as one call in the cost
+    bool helper_call = false;     ///< counts as one call in the cost
+    uint16_t later_map = no_map;  ///< of bpf_timer_set_callback: the map whose value holds the timer; its callback is
+    uint16_t later_function = 0;  ///< then a root of its own, callback_state(later_function, later_map)
 };
 
 struct Outcome {
@@ -49,8 +51,9 @@ class Rules {
     /// Requires: `subject` outlives the rules; its code is well-formed (structure check of search or checker).
     explicit Rules(const Subject& subject) : subject_(subject) {}
 
-    /// The states a run can begin in. Index 0 is the program; then one per asynchronous callback that `roots` found.
+    /// The states that runs begin in: of the program, and of a callback that runs later (a timer's).
     State entry_state() const;
+    State callback_state(uint16_t function, uint16_t map) const;
 
     /// Executes the instruction `insn`, which is the one at s.at, in `s`.
     Outcome step(State& s, const isa::Insn& insn) const;

@@ -46,13 +46,14 @@ struct Region {
     bool nullable = false;  ///< the base is this region's address or 0
     bool alive = true;      ///< false: released, or moved by a helper; no use is left but to compare
     bool writable = true;
-    bool owned = false;     ///< must be released: an open Reference names it
-    uint8_t type = 0;       ///< Object: what it is
-    uint16_t map = no_map;  ///< MapValue, MapKey, Map: index in Subject::maps; Function: index of the subprogram
-    uint16_t frame = 0;     ///< Stack: index into State::frames
-    uint32_t size = 0;      ///< bytes, where they are a constant
-    Sym length = no_sym;    ///< Packet: bytes from data to data_end
-    Sym meta = no_sym;      ///< Packet: bytes from data_meta to data; no_sym: none
+    bool owned = false;           ///< must be released: an open Reference names it
+    bool read_only_data = false;  ///< MapValue: the only value of a frozen map: loads give MapInfo::constant
+    uint8_t type = 0;             ///< Object: what it is
+    uint16_t map = no_map;        ///< MapValue, MapKey, Map: index in Subject::maps; Function: index of the subprogram
+    uint16_t frame = 0;           ///< Stack: index into State::frames
+    uint32_t size = 0;            ///< bytes, where they are a constant
+    Sym length = no_sym;          ///< Packet: bytes from data to data_end
+    Sym meta = no_sym;            ///< Packet: bytes from data_meta to data; no_sym: none
 
     bool operator==(const Region&) const = default;
 };
