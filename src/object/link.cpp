@@ -325,6 +325,14 @@ struct Linker {
                 [[fallthrough]];
             case ExternKind::Kfunc:
             case ExternKind::Variable:
+                if (ext.weak) {
+                    // No kernel is there to have it, so its address is null, which is how a program asks for it
+                    // (bpf_ksym_exists; libbpf does the same where the kernel lacks it).
+                    use(e, out.externs, extern_places);
+                    insn.set_src_reg(0);
+                    insn.imm = next.imm = 0;
+                    return {};
+                }
                 insn.set_src_reg(pseudo_btf_id);
                 insn.imm = static_cast<int32_t>(use(e, out.externs, extern_places));
                 next.imm = 0;

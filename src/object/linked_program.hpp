@@ -4,7 +4,8 @@
 // enters:
 //   map          wide load, src_reg 1, imm = index in LinkedProgram::maps
 //   map value    wide load, src_reg 2, imm = index in LinkedProgram::maps, next_imm = byte offset in value 0 (globals)
-//   extern ksym  wide load, src_reg 3, imm = index in LinkedProgram::externs (kernel variables; resolved by nobody yet)
+//   extern ksym  wide load, src_reg 3, imm = index in LinkedProgram::externs (kernel variables, addresses of kernel
+//                functions; resolved by nobody yet). Weak ones are the number 0 instead: absent
 //   function     wide load, src_reg 4, imm = distance in slots to the callee, as in the kernel: target = index + 1 +
 //   imm local call   call, src_reg 1, imm = distance: target = index + 1 + imm kfunc call   call, src_reg 2, imm =
 //   index in LinkedProgram::externs

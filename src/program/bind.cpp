@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "isa/insn.hpp"
+#include "object/relocate.hpp"
 #include "platform/context.hpp"
 #include "platform/helper.hpp"
 #include "platform/program_type.hpp"
@@ -154,7 +155,7 @@ class Binder {
         SKEP_TRY(bind_maps());
         SKEP_TRY(bind_numbers());
         const auto visit = [this](InsnIndex at, const Insn& insn, std::span<const ContextValue> registers) {
-            return keep(at, this->visit(at, insn, registers));
+            return reached(at, insn, registers);
         };
         if (auto done = follow_context(bound_.linked, bound_.bindings, map_sizes_, visit); !done)
             return placed(std::move(done).error());
@@ -198,16 +199,25 @@ class Binder {
         return placed(Error{code, Where{.insn = at}, std::move(what), std::move(why), std::move(hint)});
     }
 
-    /// With keep_problems: makes a problem of an instruction's error.
-    Result<void> keep(InsnIndex at, Result<void> done) {
-        if (done || !options_.keep_problems) return done;
-        if (bound_.bindings[at].kind == BindingKind::Problem) return {};
+    /// Makes a problem of an instruction's error.
+    void keep(InsnIndex at, Result<void> done) {
+        if (done || bound_.bindings[at].kind == BindingKind::Problem) return;
         const Error& error = done.error();
         BindProblem problem{at, BindProblem::Kind::Refused, error.code(), error.what(), error.why(), error.hint()};
         if (error.code() == Errc::Unsupported) problem.kind = BindProblem::Kind::NotModelled;
         if (error.code() == Errc::Undecided) problem.kind = BindProblem::Kind::Unclear;
         bound_.bindings[at].kind = BindingKind::Problem;
         bound_.problems.push_back(std::move(problem));
+    }
+
+    /// What is certainly not reached may have any problem; what may be, only if somebody will prove that it is not.
+    Result<void> reached(InsnIndex at, const Insn& insn, std::span<const ContextValue> registers) {
+        if (const BindProblem* p = bound_.problem_at(at); p != nullptr && !options_.keep_problems)
+            return fail_at(at, p->code, p->what, p->why, p->hint);
+        if (bound_.bindings[at].kind == BindingKind::Problem) return {};
+        auto done = visit(at, insn, registers);
+        if (!options_.keep_problems) return done;
+        keep(at, std::move(done));
         return {};
     }
 
@@ -298,11 +308,13 @@ Result<void> Binder::bind_numbers() {
         if (operation == Operation::LoadPacket) done = bind_packet_load(at, insn);
         if (operation == Operation::CallKfunc)
             done = fail_at(at, Errc::Unsupported, fmt::format("kernel function \"{}\" is not available", extern_name()),
-                           "functions of a kernel's BTF exist in that kernel only", "use a helper instead");
+                           "functions of a kernel's BTF exist in that kernel only",
+                           "use a helper, or declare it __weak and call it only where bpf_ksym_exists() says so");
         if (operation == Operation::LdBtfId)
             done = fail_at(at, Errc::Unsupported, fmt::format("kernel variable \"{}\" is not available", extern_name()),
-                           "variables of a kernel's BTF exist in that kernel only");
-        SKEP_TRY(keep(at, std::move(done)));
+                           "variables of a kernel's BTF exist in that kernel only",
+                           "declare it __weak, and use it only if its address is not null");
+        keep(at, std::move(done));
         at += insn.slots();
     }
     return {};
@@ -310,6 +322,10 @@ Result<void> Binder::bind_numbers() {
 
 Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
     HelperId id{};
+    if (insn.imm == object::absent_helper)
+        return fail_at(at, Errc::Unresolved, "the target's types have not what this instruction asks for",
+                       "its CO-RE relocation found no match",
+                       "guard it: bpf_core_field_exists(), bpf_core_type_exists(), bpf_core_enum_value_exists()");
     if (!platform::helper_from_linux(static_cast<uint32_t>(insn.imm), &id))
         return fail_at(at, Errc::Unresolved, fmt::format("call of an unknown helper, number {}", insn.imm),
                        "Linux defines helpers 1 to 211 and no further ones will come");

@@ -20,7 +20,9 @@ struct BindOptions {
     std::optional<platform::Personality> personality = {};  ///< nothing: by the object's evidence
     std::optional<bool> sleepable = {};                     ///< nothing: what the section name stands for
     /// For whoever verifies the result: an instruction without a meaning becomes BindingKind::Problem and an element of
-    /// BoundProgram::problems instead of an error, since only a proof can say whether it is ever executed.
+    /// BoundProgram::problems instead of an error, since only a proof can say whether it is ever executed. Without it,
+    /// so do only those that control flow certainly does not reach: code behind a comparison of two constants, which is
+    /// how authors guard what a kernel may lack (CO-RE existence, the address of a weak kernel function).
     bool keep_problems = false;
 };
 
@@ -33,7 +35,8 @@ struct BindOptions {
 ///   Unsupported  program type whose context is not modelled, personality; kernel function or variable *
 ///   Undecided    an access whose base may or may not be the context *
 /// - what is wrong with the program:
-///   Unresolved   no program type can be told; a map type or helper * number nobody defines
+///   Unresolved   no program type can be told; a map type or helper * number nobody defines; a
+///                CO-RE relocation that found no match *
 ///   NotPermitted a GPL-only helper in an object without a GPL-compatible licence *
 ///   Rejected     a helper, context access or packet load that the program type does not have *
 ///   UnknownOpcode, BadInstruction  as isa::decode; a jump or call that leaves its function or the program

@@ -90,6 +90,50 @@ TEST(Bind, AnUnknownHelperIsRefusedByNumber) {
     EXPECT_REFUSED(bind_text("call -1\nexit"), Unresolved, "number -1");
 }
 
+TEST(Bind, AProblemMattersUnlessTwoConstantsSayThatItIsNotReached) {
+    struct Row {
+        const char* text;
+        bool accepted;
+    };
+    const Row rows[] = {
+        {"r1 = 0\nif r1 == 0 goto +1\ncall 212\nr0 = 0\nexit", true},
+        {"r1 = 1\nif r1 == 0 goto +1\ncall 212\nr0 = 0\nexit", false},
+        {"r1 = 0\nif r1 != 0 goto +2\nr0 = 0\nexit\ncall 212\nexit", true},
+        {"r1 = 1\nif r1 != 0 goto +2\nr0 = 0\nexit\ncall 212\nexit", false},
+        {"w1 = 0\nif w1 == 0 goto +1\ncall 212\nr0 = 0\nexit", true},
+        {"w1 = -1\nif r1 == -1 goto +1\ncall 212\nr0 = 0\nexit", false},  // 2^32 - 1 is not -1
+        {"r1 = 0 ll\nif r1 == 0 goto +1\ncall 212\nr0 = 0\nexit", true},
+        {"r1 = 0\nr2 = 0\nif r1 == r2 goto +1\ncall 212\nr0 = 0\nexit", true},
+        {"call 5\nif r0 == 0 goto +1\ncall 212\nr0 = 0\nexit", false},
+        {"goto +1\ncall 212\nr0 = 0\nexit", true},
+        // A loop makes the constant unknown on its second round.
+        {"r1 = 0\nif r1 == 0 goto +2\ncall 212\nexit\nr1 += 1\ngoto -5", false},
+        // What libbpf makes of an instruction whose field is not there.
+        {"r1 = 0\nif r1 == 0 goto +1\ncall 195896080\nr0 = 0\nexit", true},
+        {"call 195896080\nr0 = 0\nexit", false},
+        {"r1 = 0\nif r1 == 0 goto +1\ncall 0 <kfunc>\nr0 = 0\nexit", true},
+        {"call 0 <kfunc>\nr0 = 0\nexit", false},
+        {"r2 = 0\nif r2 == 0 goto +1\nr0 = *(u64 *)(r1 + 3)\nr0 = 0\nexit", true},
+    };
+    for (const Row& row : rows) {
+        const auto bound = bind_text(row.text);
+        EXPECT_EQ(bound.ok(), row.accepted) << row.text << "\n" << error_of(bound);
+        if (!bound || bound->problems.empty()) continue;
+        const BindProblem& problem = bound->problems.front();
+        EXPECT_EQ(bound->bindings[problem.at].kind, BindingKind::Problem) << row.text;
+        EXPECT_EQ(bound->problem_at(problem.at), &problem) << row.text;
+    }
+}
+
+TEST(Bind, AVerifierGetsEveryProblemAndNothingBehindOne) {
+    const auto bound =
+        bind(object_with("GPL"), linked("r2 = r1\ncall 212\nr0 = *(u32 *)(r2 + 64)\nexit"), {.keep_problems = true});
+    EXPECT_ACCEPTED(bound);
+    ASSERT_EQ(bound->problems.size(), 1u);
+    EXPECT_EQ(bound->problems[0].at, 1u);
+    EXPECT_EQ(bound->problems[0].code, Errc::Unresolved);
+}
+
 TEST(Bind, AHelperOfAnotherProgramTypeIsRefusedByName) {
     const std::string load_bytes = "r2 = 0\nr3 = r10\nr3 += -8\nr4 = 8\ncall 26\nr0 = 0\nexit";
     EXPECT_REFUSED(bind_text(load_bytes, "xdp"), Rejected, "xdp programs may not call helper skb_load_bytes");

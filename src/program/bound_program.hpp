@@ -32,7 +32,7 @@ enum class BindingKind : uint8_t {
     None,     ///< means what the instruction set says
     Context,  ///< a load from or a store to the context
     Helper,   ///< a call of a helper: `helper` is canonical, whatever number the instruction holds
-    Problem,  ///< has no meaning: BoundProgram::problems says why; no engine runs it
+    Problem,  ///< has no meaning: BoundProgram::problems says why; engines end the run here (SKEP_FAULT_BAD_CALL)
 };
 
 /// Why an instruction has no meaning. It counts only if the instruction is ever executed.
@@ -76,7 +76,7 @@ struct BoundProgram {
     std::vector<MapUse> maps;       ///< one per LinkedProgram::maps
     bool sleepable = false;         ///< loaded as a program that may sleep
     bool gpl_compatible = false;    ///< the object's licence is one that Linux takes for GPL-compatible
-    /// By instruction, at most one each; empty unless BindOptions::keep_problems.
+    /// By instruction, at most one each. Unless BindOptions::keep_problems, none of them can be reached.
     std::vector<BindProblem> problems = {};
 
     /// The problem at an instruction whose binding is BindingKind::Problem.

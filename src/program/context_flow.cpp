@@ -5,8 +5,9 @@
 // may be a frame address; Maybe on top. Claim: what is Context(o) at an instruction is the entry's r1 plus o on every
 // path there; what is neither Context nor Maybe is not derived from it. Because: transfer() copies exact values only
 // through moves, constant sums and whole-slot spills, everything else that touched the context becomes Maybe, and
-// joins of unequal values go up. Memory other than frames holds no context: the verifier lets no program store it there
-// and load it back as a pointer. Loses: branch conditions, frames of recursive calls (which verification refuses).
+// joins of unequal values go up; a branch is left out only if two constants decide it. Memory other than frames holds
+// no context: the verifier lets no program store it there and load it back as a pointer. Loses: other branch
+// conditions, frames of recursive calls (which verification refuses).
 #include "program/context_flow.hpp"
 
 #include <algorithm>
@@ -131,6 +132,21 @@ bool writes_memory(ArgKind kind) {
         case ArgKind::BtfObject: return false;
     }
     return true;
+}
+
+/// Whether a jump is taken, as far as constants tell: what guards code against a kernel that lacks something compares
+/// a constant (CO-RE, a weak address) with 0. Never undoes itself: constants only become less known.
+enum class Branch : uint8_t { Never, Always, Either };
+
+Branch decide(const Insn& insn, const State& state) {
+    const isa::Row& row = insn.row();
+    if (row.operation == Operation::Jump) return Branch::Always;
+    if (row.operation != Operation::JumpEq && row.operation != Operation::JumpNe) return Branch::Either;
+    const ContextValue a = state.regs[insn.dst];
+    const ContextValue b = row.form == Form::JumpSrc ? state.regs[insn.src] : number(insn.imm);
+    if (a.kind != Kind::Number || b.kind != Kind::Number) return Branch::Either;
+    // Both lie in 30 bits and a sign: equal as 32-bit numbers only if equal as 64-bit ones.
+    return (a.offset == b.offset) == (row.operation == Operation::JumpEq) ? Branch::Always : Branch::Never;
 }
 
 constexpr uint32_t no_block = UINT32_MAX;
@@ -321,8 +337,10 @@ void Flow::run_block(uint32_t block, const ContextVisitor* visitor) {
                 return;
             }
         }
+        if (bindings_[at].kind == BindingKind::Problem) return;  // whatever runs it ends there
         transfer(insn, at, block, state);
-        if (row.is_jump()) flow_to(static_cast<InsnIndex>(isa::target_of(insn, at)), state);
+        const Branch taken = row.is_jump() ? decide(insn, state) : Branch::Never;
+        if (taken != Branch::Never) flow_to(static_cast<InsnIndex>(isa::target_of(insn, at)), state);
         if (row.is_exit()) {
             ContextValue result = state.regs[0];
             if (is_stack(result) && result.owner == sub_) result = other;  // dangling
@@ -330,7 +348,7 @@ void Flow::run_block(uint32_t block, const ContextVisitor* visitor) {
                 for (uint32_t caller : subs_[sub_].callers) enqueue(caller);
             }
         }
-        if (row.ends_path()) return;
+        if (row.ends_path() || taken == Branch::Always) return;
         at += insn.slots();
         if (block_of_[at] != no_block) {
             flow_to(at, state);

@@ -16,7 +16,7 @@
 namespace skep {
 
 /// What one register or stack slot holds. Claims are about every path that reaches the instruction, whatever its
-/// branches decide.
+/// branches decide; only equality of two constants is decided here. A path ends at a Problem.
 struct ContextValue {
     enum class Kind : uint8_t {
         Unset,     ///< nothing was ever stored here

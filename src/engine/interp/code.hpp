@@ -23,7 +23,7 @@ enum class Handler : uint8_t {
     ContextStore,     ///< imm: packed ContextField; value in src
     ContextStoreImm,  ///< the same; value in jump
     TailCall,         ///< imm: the helper's address
-    Invalid,          ///< the second slot of a wide load; no verified jump leads here
+    Invalid,          ///< the second slot of a wide load, what has no meaning: no verified path leads here
 };
 
 /// One predecoded slot: index for index the program's own slots, so that addresses of code are InsnIndex.

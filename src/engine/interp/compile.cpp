@@ -48,7 +48,7 @@ class Predecoder {
         micro.imm = insn.imm;
 
         const Binding& binding = bound_.bindings[at];
-        if (row.is_packet_load()) {
+        if (binding.kind != BindingKind::Problem && row.is_packet_load()) {
             SKEP_ASSIGN(const skep_helper_fn helper, find_helper(at, insn, packet_helper(row)));
             micro.jump = insn.imm;
             micro.imm = static_cast<int64_t>(reinterpret_cast<uintptr_t>(helper));
@@ -58,8 +58,7 @@ class Predecoder {
             case BindingKind::None: break;
             case BindingKind::Context: return context(at, insn, binding.context, micro);
             case BindingKind::Helper: return helper_call(at, insn, binding, micro);
-            case BindingKind::Problem:
-                return fail(at, insn, Errc::Undecided, "the instruction has no meaning", "binding found a problem");
+            case BindingKind::Problem: micro.handler = Handler::Invalid; return {};
         }
         if (row.operation == Operation::Call) {
             return fail(at, insn, Errc::Unresolved, "the helper call has no meaning",

@@ -235,6 +235,21 @@ TEST_P(Interpreter, CallxCallsTheFunctionOfAReference) {
     EXPECT_EQ(machine.run.fault, SKEP_FAULT_BAD_CALL);
 }
 
+TEST_P(Interpreter, WhatHasNoMeaningEndsTheRun) {
+    const char* text = "call f\nr0 = 1\nexit\nf: r0 = 2\ncall 212\nr0 = 3\nexit";
+    BoundProgram bound;
+    bound.linked.name = "main";
+    bound.linked.code = *isa::assemble(text);
+    bound.bindings.resize(bound.linked.code.size());
+    bound.bindings[4].kind = BindingKind::Problem;
+    EXPECT_EQ(machine.run_program(*UnverifiedProgram::make(bound)), 0u);
+    EXPECT_EQ(machine.run.fault, SKEP_FAULT_BAD_CALL);
+    EXPECT_EQ(machine.run.fault_insn, 4u);
+    bound.linked.code[3] = isa::encode({.op = isa::Op::Ja, .offset = 1}).slots[0];  // over it
+    EXPECT_EQ(machine.run_program(*UnverifiedProgram::make(bound)), 1u);
+    EXPECT_EQ(machine.run.fault, SKEP_FAULT_NONE);
+}
+
 TEST_P(Interpreter, CallxOfANumberThatIsNoFunctionIsAHelper) {
     machine.set(HelperId::KtimeGetNs,
                 [](uint64_t r1, uint64_t, uint64_t, uint64_t, uint64_t, skep_runtime_context*) { return r1 + 1; });

@@ -343,6 +343,8 @@ class Analyser {
             node.src = slot.src_reg() & shape.src_mask;
             node.offset = slot.offset;
             node.imm = slot.imm;
+            if (at < program_.bindings.size() && program_.bindings[at].kind == BindingKind::Problem)
+                out_.problems = true;
             if (shape.is_helper_call) {
                 const bool bound = at < program_.bindings.size() && program_.bindings[at].kind == BindingKind::Helper;
                 node.target = bound ? program_.bindings[at].helper : no_helper;

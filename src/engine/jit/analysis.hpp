@@ -84,6 +84,7 @@ struct Analysis {
     uint16_t traits = 0;                  ///< of all functions together
     bool calls_main = false;              ///< function 0 is called or referred to from inside
     bool deep = false;                    ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
+    bool problems = false;                ///< has an instruction without a meaning (BindingKind::Problem)
 };
 
 /// Requires nothing of `program` but what UnverifiedProgram::make checks. Errors: UnknownOpcode, BadInstruction.

@@ -322,6 +322,13 @@ void Translator::fault_if(Cond cond, uint32_t code, uint32_t at) {
     abort_used_ = true;
 }
 
+void Translator::fault_always(uint32_t code, uint32_t at) {
+    const Label from = e_.new_label();
+    e_.jump(from);
+    cold_.push_back({.kind = Cold::Kind::Fault, .from = from, .to = abort_, .fault = code, .insn = at});
+    abort_used_ = true;
+}
+
 /// callx: the value of a function reference; in a program that nobody verified also the number of a helper.
 Result<void> Translator::call_by_number(uint32_t at, const Node& node) {
     flush_stores();

@@ -353,6 +353,39 @@ TEST(JitFaults, CallxOfNothingEndsTheRun) {
     }
 }
 
+TEST(JitFaults, WhatHasNoMeaningEndsTheRun) {
+    // With r1 = 0 each program goes over the instruction behind "problem", in the entry function or in one it calls.
+    const char* texts[] = {
+        "r0 = 7\n r6 = r1\n if r1 == 0 goto over\n problem: call 212\n over: r0 += r6\n exit",
+        "r0 = 7\n if r1 == 0 goto over\n problem: call 0 <kfunc>\n over: exit",
+        "r0 = 7\n if r1 == 0 goto over\n problem: r0 = *(u32 *)(r1 + 0)\n over: exit",
+        "r0 = 7\n if r1 == 0 goto over\n problem: *(u32 *)(r1 + 0) = r0\n over: exit",
+        "r0 = 7\n r6 = r1\n if r1 == 0 goto over\n problem: r0 = *(u8 *)skb[1]\n over: exit",
+        "r6 = 5\n call f\n r0 = 7\n exit\n f: if r1 == 0 goto over\n problem: call 212\n over: r0 = 1\n exit",
+        "r2 = f ll\n callx r2\n r0 = 7\n exit\n f: if r1 == 0 goto over\n problem: call 1\n over: r0 = 1\n exit",
+    };
+    for (const Variant& variant : variants) {
+        for (const char* text : texts) {
+            const auto assembly = isa::assemble_labelled(text);
+            ASSERT_TRUE(assembly.ok()) << text << assembly.error().to_string();
+            BoundProgram program = bound(assembly->code);
+            for (const auto& [at, name] : assembly->labels) {
+                if (name == "problem") program.bindings[at].kind = BindingKind::Problem;
+            }
+            Machine machine(variant);
+            const Outcome over = machine.run(program, nullptr);
+            EXPECT_EQ(over.r0, 7u) << text;
+            EXPECT_EQ(over.fault, SKEP_FAULT_NONE) << text;
+            uint64_t something = 5;
+            const Outcome into = machine.run(program, &something);
+            EXPECT_EQ(into.r0, 0u) << text;
+            EXPECT_EQ(into.fault, SKEP_FAULT_BAD_CALL) << text;
+            EXPECT_EQ(into.frames, 0u) << text;
+            EXPECT_EQ(something, 5u) << text;
+        }
+    }
+}
+
 // ---- tail calls
 
 TEST(JitTailCall, ReplacesTheProgramAndPassesTheContext) {

@@ -36,10 +36,11 @@ Translator::Translator(const ExecutableProgram& program, const LinkTable& link, 
 
 Result<void> Translator::run() {
     const bool refs = analysis_.traits & has_function_refs;
-    // What only a program that nobody verified can do: nest too deep, call what is no function.
-    can_fault_ = !program_.verified() && analysis_.deep;
+    // What only a program that nobody verified can do: nest too deep, call what is no function, run what has no
+    // meaning.
+    can_fault_ = !program_.verified() && (analysis_.deep || analysis_.problems);
     wrapped_ = refs || analysis_.calls_main || can_fault_;
-    needs_run_ = wrapped_ || (analysis_.traits & (has_helper_calls | has_packet_loads));
+    needs_run_ = wrapped_ || analysis_.problems || (analysis_.traits & (has_helper_calls | has_packet_loads));
     // A compiler's check of indirect calls reads the bytes before a function: let there be some.
     for (unsigned i = 0; i < code_prefix; ++i) e_.trap();
     for (size_t i = 0; i < analysis_.functions.size(); ++i) function_labels_.push_back(e_.new_label());
@@ -98,6 +99,13 @@ Result<void> Translator::translate_function(const Function& function) {
         if (node.operation >= isa::Operation::JumpEq && node.operation <= isa::Operation::MayGoto)
             needed_ |= analysis_.live_in[node.target];
         next_ = after;
+        if (const Binding* bound = binding(at); bound != nullptr && bound->kind == BindingKind::Problem) {
+            // Ends the run, also where it was proved that nobody gets here.
+            flush_stores();
+            fault_always(SKEP_FAULT_BAD_CALL, at);
+            reached = false;
+            continue;
+        }
         if (fails(node.operation)) {
             SKEP_TRY(translate_call_or_address(at, node));
         } else {

@@ -95,6 +95,7 @@ class Translator {
     void check_fault();
     Result<void> packet_load(uint32_t at, const Node& node);
     void fault_if(Cond cond, uint32_t code, uint32_t at);
+    void fault_always(uint32_t code, uint32_t at);
     Mem run_field(size_t offset) const { return {abi_.run, Gp::None, 0, static_cast<int32_t>(offset)}; }
 
     // put-off values: values_x64.cpp
