@@ -37,6 +37,12 @@ endif()
 if(SKEP_PRODUCTION)
     target_compile_definitions(skep_settings INTERFACE SKEP_PRODUCTION=1)
 endif()
+# Test programs are mostly compiled, hardly run: presets that CI builds from nothing compile them without optimisation.
+set(SKEP_TEST_FLAGS "" CACHE STRING "Compiler flags of test sources, after all others; a list")
+add_library(skep_test_settings INTERFACE)
+target_link_libraries(skep_test_settings INTERFACE skep_settings)
+target_compile_options(skep_test_settings INTERFACE ${SKEP_TEST_FLAGS})
+
 if(WIN32)
     target_compile_definitions(skep_settings INTERFACE _WIN32_WINNT=0x0A00 NOMINMAX WIN32_LEAN_AND_MEAN)
     target_link_options(skep_settings INTERFACE -static)
