@@ -7,23 +7,11 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
 constexpr MapDef array_def{.type = MapType::Array, .key_size = 4, .value_size = 12, .max_entries = 5};
 
-MapDef with(uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags = 0, uint64_t extra = 0) {
-    return {.type = MapType::Array,
-            .key_size = key_size,
-            .value_size = value_size,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = extra};
-}
+constexpr DefsOf with{MapType::Array};
 
 TEST(Array, IsCreatedByTheKernelsRules) {
     TestLanes lanes;
@@ -192,10 +180,10 @@ TEST(Array, MmapableMemoryIsTheClientsToo) {
 
 TEST(Array, SurvivesFailingAllocations) {
     TestLanes lanes;
-    testing::expect_create_survives_failing_allocations(lanes, array_def);
+    expect_create_survives_failing_allocations(lanes, array_def);
     MapDef shared = array_def;
     shared.flags = flag_mmapable;
-    testing::expect_create_survives_failing_allocations(lanes, shared);
+    expect_create_survives_failing_allocations(lanes, shared);
 }
 
 TEST(Array, WordsAreNeverTorn) {

@@ -10,21 +10,9 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
-MapDef outer_def(uint32_t key, uint32_t value, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = MapType::HashOfMaps,
-            .key_size = key,
-            .value_size = value,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+constexpr DefsOf outer_def{MapType::HashOfMaps};
 
 constexpr MapDef inner_def{.type = MapType::Array, .key_size = 4, .value_size = 8, .max_entries = 2};
 
@@ -46,7 +34,7 @@ TEST(HashOfMaps, IsCreatedByTheKernelsRules) {
                   inner.get());
     expect_create(lanes, {{"no template", outer_def(4, 4, 1), "EINVAL"}});
     expect_create(lanes, {{"two levels", outer_def(4, 4, 1), "EINVAL"}}, outer.get());
-    testing::expect_create_survives_failing_allocations(lanes, outer_def(4, 4, 3), inner.get());
+    expect_create_survives_failing_allocations(lanes, outer_def(4, 4, 3), inner.get());
 }
 
 TEST(HashOfMaps, IsWrittenByTheKernelsRules) {

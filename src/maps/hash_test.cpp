@@ -12,23 +12,7 @@
 namespace skep::maps {
 namespace {
 
-using testing::CreateRow;
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::OwnedMap;
-using testing::TestLanes;
-
-MapDef def_of(MapType type, uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = type,
-            .key_size = key_size,
-            .value_size = value_size,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+using namespace testing;
 
 bool is_lru(MapType type) { return type == MapType::LruHash || type == MapType::LruPercpuHash; }
 
@@ -200,8 +184,8 @@ TEST_P(HashTypes, HonourTheAccessFlagsOfUsers) {
 }
 
 TEST_P(HashTypes, SurviveFailingAllocations) {
-    testing::expect_create_survives_failing_allocations(lanes, def(4, 12, 10));
-    if (!is_lru(type)) testing::expect_create_survives_failing_allocations(lanes, def(4, 12, 10, flag_no_prealloc));
+    expect_create_survives_failing_allocations(lanes, def(4, 12, 10));
+    if (!is_lru(type)) expect_create_survives_failing_allocations(lanes, def(4, 12, 10, flag_no_prealloc));
 }
 
 // Random operations against std::map, for every shape a key can have and tables small enough to overflow chunks.

@@ -11,21 +11,9 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
-MapDef lpm_def(uint32_t key, uint32_t value, uint32_t max_entries, uint32_t flags = flag_no_prealloc) {
-    return {.type = MapType::LpmTrie,
-            .key_size = key,
-            .value_size = value,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+constexpr DefsOf lpm_def{MapType::LpmTrie, flag_no_prealloc};
 
 struct Key {
     uint32_t bits = 0;
@@ -81,7 +69,7 @@ TEST(LpmTrie, IsCreatedByTheKernelsRules) {
                    {"flags: mmapable", lpm_def(8, 4, 1, np | flag_mmapable), "EINVAL"},
                    {"flags: zero seed", lpm_def(8, 4, 1, np | flag_zero_seed), "EINVAL"},
                });
-    testing::expect_create_survives_failing_allocations(lanes, lpm_def(8, 4, 10));
+    expect_create_survives_failing_allocations(lanes, lpm_def(8, 4, 10));
 }
 
 TEST(LpmTrie, FindsTheLongestPrefix) {

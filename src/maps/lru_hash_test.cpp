@@ -8,22 +8,13 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
 class LruTypes : public ::testing::TestWithParam<MapType> {
   protected:
     TestLanes lanes{4};
     MapDef def(uint32_t max_entries, uint32_t value_size = 8, uint32_t flags = 0) const {
-        return {.type = GetParam(),
-                .key_size = 4,
-                .value_size = value_size,
-                .max_entries = max_entries,
-                .flags = flags,
-                .numa_node = 0,
-                .map_extra = 0};
+        return def_of(GetParam(), 4, value_size, max_entries, flags);
     }
 };
 

@@ -11,21 +11,7 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
-
-MapDef with(MapType type, uint32_t key, uint32_t value, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = type,
-            .key_size = key,
-            .value_size = value,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+using namespace testing;
 
 /// A program object that counts; freed after the epoch, as the runtime's are.
 struct TestProgram : ProgramObject {
@@ -46,34 +32,34 @@ INSTANTIATE_TEST_SUITE_P(All, ObjectArrays,
 
 TEST_P(ObjectArrays, AreCreatedByTheKernelsRules) {
     TestLanes lanes;
-    auto inner = make_map(lanes, with(MapType::Array, 4, 4, 2));
+    auto inner = make_map(lanes, def_of(MapType::Array, 4, 4, 2));
     const MapType type = GetParam();
     expect_create(lanes,
                   {
-                      {"smallest", with(type, 4, 4, 1), "0"},
-                      {"no entries", with(type, 4, 4, 0), "EINVAL"},
-                      {"key of 8 bytes", with(type, 8, 4, 1), "EINVAL"},
-                      {"value of 8 bytes", with(type, 4, 8, 1), "EINVAL"},
-                      {"no value", with(type, 4, 0, 1), "EINVAL"},
-                      {"too many", with(type, 4, 4, 0x80000001u), "E2BIG"},
-                      {"flags: numa node", with(type, 4, 4, 1, flag_numa_node), "0"},
-                      {"flags: read-only for users", with(type, 4, 4, 1, flag_rdonly), "0"},
-                      {"flags: read-only for programs", with(type, 4, 4, 1, flag_rdonly_prog), "EINVAL"},
-                      {"flags: write-only for programs", with(type, 4, 4, 1, flag_wronly_prog), "EINVAL"},
-                      {"flags: mmapable", with(type, 4, 4, 1, flag_mmapable), "EINVAL"},
-                      {"flags: inner map", with(type, 4, 4, 1, flag_inner_map), "EINVAL"},
-                      {"flags: preserve elements", with(type, 4, 4, 1, flag_preserve_elems),
+                      {"smallest", def_of(type, 4, 4, 1), "0"},
+                      {"no entries", def_of(type, 4, 4, 0), "EINVAL"},
+                      {"key of 8 bytes", def_of(type, 8, 4, 1), "EINVAL"},
+                      {"value of 8 bytes", def_of(type, 4, 8, 1), "EINVAL"},
+                      {"no value", def_of(type, 4, 0, 1), "EINVAL"},
+                      {"too many", def_of(type, 4, 4, 0x80000001u), "E2BIG"},
+                      {"flags: numa node", def_of(type, 4, 4, 1, flag_numa_node), "0"},
+                      {"flags: read-only for users", def_of(type, 4, 4, 1, flag_rdonly), "0"},
+                      {"flags: read-only for programs", def_of(type, 4, 4, 1, flag_rdonly_prog), "EINVAL"},
+                      {"flags: write-only for programs", def_of(type, 4, 4, 1, flag_wronly_prog), "EINVAL"},
+                      {"flags: mmapable", def_of(type, 4, 4, 1, flag_mmapable), "EINVAL"},
+                      {"flags: inner map", def_of(type, 4, 4, 1, flag_inner_map), "EINVAL"},
+                      {"flags: preserve elements", def_of(type, 4, 4, 1, flag_preserve_elems),
                        type == MapType::PerfEventArray ? "0" : "EINVAL"},
-                      {"flags: no preallocation", with(type, 4, 4, 1, flag_no_prealloc), "EINVAL"},
+                      {"flags: no preallocation", def_of(type, 4, 4, 1, flag_no_prealloc), "EINVAL"},
                   },
                   inner.get());
-    testing::expect_create_survives_failing_allocations(lanes, with(type, 4, 4, 3), inner.get());
+    expect_create_survives_failing_allocations(lanes, def_of(type, 4, 4, 3), inner.get());
 }
 
 TEST_P(ObjectArrays, ProgramsAndNumbersCannotWriteThem) {
     TestLanes lanes;
-    auto inner = make_map(lanes, with(MapType::Array, 4, 4, 2));
-    auto map = make_map(lanes, with(GetParam(), 4, 4, 3), inner.get());
+    auto inner = make_map(lanes, def_of(MapType::Array, 4, 4, 2));
+    auto map = make_map(lanes, def_of(GetParam(), 4, 4, 3), inner.get());
     LaneGuard guard(*lanes);
     const uint32_t index = 0, number = 1;
     EXPECT_EQ(map->lookup(&index, guard.lane()), nullptr);
@@ -92,7 +78,7 @@ TEST_P(ObjectArrays, ProgramsAndNumbersCannotWriteThem) {
 
 TEST(ProgArray, HoldsPrograms) {
     TestLanes lanes;
-    auto map = make_map(lanes, with(MapType::ProgArray, 4, 4, 3));
+    auto map = make_map(lanes, def_of(MapType::ProgArray, 4, 4, 3));
     ProgArray& array = *ProgArray::of(map.get());
     TestProgram one(101), two(102), stranger(103, 2);
     LaneGuard guard(*lanes);
@@ -140,7 +126,7 @@ TEST(ProgArray, LetsGoOfItsProgramsWhenItGoes) {
     TestProgram program(1);
     {
         TestLanes lanes;
-        auto map = make_map(lanes, with(MapType::ProgArray, 4, 4, 3));
+        auto map = make_map(lanes, def_of(MapType::ProgArray, 4, 4, 3));
         const uint32_t index = 1;
         ASSERT_TRUE(ProgArray::of(map.get())->set(&index, &program, 0).ok());
         EXPECT_EQ(program.references, 2);
@@ -150,9 +136,9 @@ TEST(ProgArray, LetsGoOfItsProgramsWhenItGoes) {
 
 TEST(ArrayOfMaps, TakesOnlyMapsLikeItsTemplate) {
     TestLanes lanes;
-    auto inner = make_map(lanes, with(MapType::Array, 4, 8, 4));
-    auto flexible = make_map(lanes, with(MapType::Array, 4, 8, 4, flag_inner_map));
-    auto hash_like = make_map(lanes, with(MapType::Queue, 0, 8, 4));
+    auto inner = make_map(lanes, def_of(MapType::Array, 4, 8, 4));
+    auto flexible = make_map(lanes, def_of(MapType::Array, 4, 8, 4, flag_inner_map));
+    auto hash_like = make_map(lanes, def_of(MapType::Queue, 0, 8, 4));
     struct Row {
         const char* name;
         const Map* model;
@@ -160,17 +146,17 @@ TEST(ArrayOfMaps, TakesOnlyMapsLikeItsTemplate) {
         const char* result;
     };
     const Row rows[] = {
-        {"equal", inner.get(), with(MapType::Array, 4, 8, 4), "0"},
-        {"a longer array", inner.get(), with(MapType::Array, 4, 8, 5), "EINVAL"},
-        {"another value", inner.get(), with(MapType::Array, 4, 4, 4), "EINVAL"},
-        {"other flags", inner.get(), with(MapType::Array, 4, 8, 4, flag_mmapable), "EINVAL"},
-        {"another type", inner.get(), with(MapType::Stack, 0, 8, 4), "EINVAL"},
-        {"BPF_F_INNER_MAP, longer", flexible.get(), with(MapType::Array, 4, 8, 5, flag_inner_map), "0"},
-        {"BPF_F_INNER_MAP on one side", flexible.get(), with(MapType::Array, 4, 8, 4), "EINVAL"},
-        {"no array, longer", hash_like.get(), with(MapType::Queue, 0, 8, 99), "0"},
+        {"equal", inner.get(), def_of(MapType::Array, 4, 8, 4), "0"},
+        {"a longer array", inner.get(), def_of(MapType::Array, 4, 8, 5), "EINVAL"},
+        {"another value", inner.get(), def_of(MapType::Array, 4, 4, 4), "EINVAL"},
+        {"other flags", inner.get(), def_of(MapType::Array, 4, 8, 4, flag_mmapable), "EINVAL"},
+        {"another type", inner.get(), def_of(MapType::Stack, 0, 8, 4), "EINVAL"},
+        {"BPF_F_INNER_MAP, longer", flexible.get(), def_of(MapType::Array, 4, 8, 5, flag_inner_map), "0"},
+        {"BPF_F_INNER_MAP on one side", flexible.get(), def_of(MapType::Array, 4, 8, 4), "EINVAL"},
+        {"no array, longer", hash_like.get(), def_of(MapType::Queue, 0, 8, 99), "0"},
     };
     for (const Row& row : rows) {
-        auto outer = make_map(lanes, with(MapType::ArrayOfMaps, 4, 4, 2), row.model);
+        auto outer = make_map(lanes, def_of(MapType::ArrayOfMaps, 4, 4, 2), row.model);
         auto candidate = make_map(lanes, row.def);
         LaneGuard guard(*lanes);
         const uint32_t index = 1;
@@ -184,11 +170,11 @@ TEST(ArrayOfMaps, TakesOnlyMapsLikeItsTemplate) {
 
 TEST(ArrayOfMaps, RefusesTemplatesAsTheKernelDoes) {
     TestLanes lanes;
-    auto array = make_map(lanes, with(MapType::Array, 4, 8, 4));
-    auto outer = make_map(lanes, with(MapType::ArrayOfMaps, 4, 4, 2), array.get());
-    auto programs = make_map(lanes, with(MapType::ProgArray, 4, 4, 2));
-    auto ring = make_map(lanes, with(MapType::Ringbuf, 0, 0, 4096));
-    const MapDef def = with(MapType::ArrayOfMaps, 4, 4, 2);
+    auto array = make_map(lanes, def_of(MapType::Array, 4, 8, 4));
+    auto outer = make_map(lanes, def_of(MapType::ArrayOfMaps, 4, 4, 2), array.get());
+    auto programs = make_map(lanes, def_of(MapType::ProgArray, 4, 4, 2));
+    auto ring = make_map(lanes, def_of(MapType::Ringbuf, 0, 0, 4096));
+    const MapDef def = def_of(MapType::ArrayOfMaps, 4, 4, 2);
     expect_create(lanes, {{"none", def, "EINVAL"}});
     expect_create(lanes, {{"two levels", def, "EINVAL"}}, outer.get());
     expect_create(lanes, {{"programs", def, "ENOTSUPP"}}, programs.get());
@@ -200,8 +186,8 @@ TEST(ArrayOfMaps, RefusesTemplatesAsTheKernelDoes) {
 
 TEST(ArrayOfMaps, IsReadByNumberAndWrittenByMap) {
     TestLanes lanes;
-    auto one = make_map(lanes, with(MapType::Array, 4, 8, 4));
-    auto outer = make_map(lanes, with(MapType::ArrayOfMaps, 4, 4, 2), one.get());
+    auto one = make_map(lanes, def_of(MapType::Array, 4, 8, 4));
+    auto outer = make_map(lanes, def_of(MapType::ArrayOfMaps, 4, 4, 2), one.get());
     one->set_id(77);
     LaneGuard guard(*lanes);
     uint32_t key = 1, id = 0;
@@ -221,9 +207,9 @@ TEST(ArrayOfMaps, IsReadByNumberAndWrittenByMap) {
 // A program may hold an inner map that the user has just replaced and let go of: it must stay until the lane is free.
 TEST(ArrayOfMaps, InnerMapsOutliveTheirReplacementWhileALaneIsHeld) {
     TestLanes lanes;
-    const MapDef inner_def = with(MapType::Array, 4, 8, 4);
+    const MapDef inner_def = def_of(MapType::Array, 4, 8, 4);
     auto model = make_map(lanes, inner_def);
-    auto outer = make_map(lanes, with(MapType::ArrayOfMaps, 4, 4, 1), model.get());
+    auto outer = make_map(lanes, def_of(MapType::ArrayOfMaps, 4, 4, 1), model.get());
     std::atomic<bool> stop = false;
     std::atomic<uint32_t> looked = 0;
     std::thread program([&] {
@@ -252,7 +238,7 @@ TEST(ArrayOfMaps, InnerMapsOutliveTheirReplacementWhileALaneIsHeld) {
 
 TEST(PerfEventArray, AnswersByTheKernelsRules) {
     TestLanes lanes(2);
-    auto map = make_map(lanes, with(MapType::PerfEventArray, 4, 4, 3));
+    auto map = make_map(lanes, def_of(MapType::PerfEventArray, 4, 4, 3));
     PerfEventArray& array = *PerfEventArray::of(map.get());
     PerfBuffer* buffer = nullptr;
     ASSERT_TRUE(PerfBuffer::create(&*lanes, {.lane = 0, .pages = 1}, &buffer).ok());
@@ -292,7 +278,7 @@ TEST(PerfEventArray, AnswersByTheKernelsRules) {
     EXPECT_EQ(map->size(), 0u);
     buffer->release();
 
-    auto keeps = make_map(lanes, with(MapType::PerfEventArray, 4, 4, 3, flag_preserve_elems));
+    auto keeps = make_map(lanes, def_of(MapType::PerfEventArray, 4, 4, 3, flag_preserve_elems));
     ASSERT_TRUE(PerfBuffer::create(&*lanes, {.lane = 0, .pages = 1}, &buffer).ok());
     EXPECT_EQ(errno_text(PerfEventArray::of(keeps.get())->set(&key, buffer, 0)), "0");
     PerfEventArray::of(keeps.get())->close_all();

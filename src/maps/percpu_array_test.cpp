@@ -5,21 +5,9 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
-MapDef with(uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = MapType::PercpuArray,
-            .key_size = key_size,
-            .value_size = value_size,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+constexpr DefsOf with{MapType::PercpuArray};
 
 TEST(PercpuArray, IsCreatedByTheKernelsRules) {
     TestLanes lanes;
@@ -77,7 +65,7 @@ TEST(PercpuArray, ItsLayoutIsWhereItsElementsAre) {
 
 TEST(PercpuArray, SurvivesFailingAllocations) {
     TestLanes lanes;
-    testing::expect_create_survives_failing_allocations(lanes, with(4, 12, 10));
+    expect_create_survives_failing_allocations(lanes, with(4, 12, 10));
 }
 
 }  // namespace

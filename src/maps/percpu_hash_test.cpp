@@ -6,23 +6,12 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
 class PercpuTypes : public ::testing::TestWithParam<MapType> {
   protected:
     TestLanes lanes{3};
-    MapDef def(uint32_t value_size, uint32_t flags = 0) const {
-        return {.type = GetParam(),
-                .key_size = 4,
-                .value_size = value_size,
-                .max_entries = 4,
-                .flags = flags,
-                .numa_node = 0,
-                .map_extra = 0};
-    }
+    MapDef def(uint32_t value_size, uint32_t flags = 0) const { return def_of(GetParam(), 4, value_size, 4, flags); }
 };
 
 INSTANTIATE_TEST_SUITE_P(All, PercpuTypes,

@@ -10,8 +10,7 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::TestLanes;
+using namespace testing;
 
 /// The only reference to a buffer, for a scope.
 class OwnedBuffer {

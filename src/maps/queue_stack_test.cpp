@@ -9,21 +9,7 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
-
-MapDef with(MapType type, uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = type,
-            .key_size = key_size,
-            .value_size = value_size,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
+using namespace testing;
 
 class QueueAndStack : public ::testing::TestWithParam<MapType> {};
 INSTANTIATE_TEST_SUITE_P(Both, QueueAndStack, ::testing::Values(MapType::Queue, MapType::Stack),
@@ -32,22 +18,22 @@ INSTANTIATE_TEST_SUITE_P(Both, QueueAndStack, ::testing::Values(MapType::Queue, 
 TEST_P(QueueAndStack, IsCreatedByTheKernelsRules) {
     TestLanes lanes;
     const MapType type = GetParam();
-    expect_create(lanes,
-                  {
-                      {"smallest", with(type, 0, 1, 1), "0"},
-                      {"no entries", with(type, 0, 1, 0), "EINVAL"},
-                      {"no value", with(type, 0, 0, 1), "EINVAL"},
-                      {"a key", with(type, 4, 4, 1), "EINVAL"},
-                      {"largest value", with(type, 0, kmalloc_max_bytes, 1), "0"},
-                      {"value too large", with(type, 0, kmalloc_max_bytes + 1, 1), "E2BIG"},
-                      {"more bytes than an address says", with(type, 0, kmalloc_max_bytes, ~0u), "ENOMEM"},
-                      {"flags: numa node", with(type, 0, 4, 1, flag_numa_node), "0"},
-                      {"flags: read-only for users", with(type, 0, 4, 1, flag_rdonly), "0"},
-                      {"flags: write-only for programs", with(type, 0, 4, 1, flag_wronly_prog), "0"},
-                      {"flags: closed to programs", with(type, 0, 4, 1, flag_wronly_prog | flag_rdonly_prog), "EINVAL"},
-                      {"flags: no preallocation", with(type, 0, 4, 1, flag_no_prealloc), "EINVAL"},
-                      {"flags: mmapable", with(type, 0, 4, 1, flag_mmapable), "EINVAL"},
-                  });
+    expect_create(
+        lanes, {
+                   {"smallest", def_of(type, 0, 1, 1), "0"},
+                   {"no entries", def_of(type, 0, 1, 0), "EINVAL"},
+                   {"no value", def_of(type, 0, 0, 1), "EINVAL"},
+                   {"a key", def_of(type, 4, 4, 1), "EINVAL"},
+                   {"largest value", def_of(type, 0, kmalloc_max_bytes, 1), "0"},
+                   {"value too large", def_of(type, 0, kmalloc_max_bytes + 1, 1), "E2BIG"},
+                   {"more bytes than an address says", def_of(type, 0, kmalloc_max_bytes, ~0u), "ENOMEM"},
+                   {"flags: numa node", def_of(type, 0, 4, 1, flag_numa_node), "0"},
+                   {"flags: read-only for users", def_of(type, 0, 4, 1, flag_rdonly), "0"},
+                   {"flags: write-only for programs", def_of(type, 0, 4, 1, flag_wronly_prog), "0"},
+                   {"flags: closed to programs", def_of(type, 0, 4, 1, flag_wronly_prog | flag_rdonly_prog), "EINVAL"},
+                   {"flags: no preallocation", def_of(type, 0, 4, 1, flag_no_prealloc), "EINVAL"},
+                   {"flags: mmapable", def_of(type, 0, 4, 1, flag_mmapable), "EINVAL"},
+               });
 }
 
 TEST_P(QueueAndStack, KeepsItsOrderAndItsBounds) {
@@ -81,7 +67,7 @@ TEST_P(QueueAndStack, KeepsItsOrderAndItsBounds) {
         {"empty again", "pop", 0, 0, "ENOENT", 0, 0},
     };
     TestLanes lanes;
-    auto map = make_map(lanes, with(GetParam(), 0, 4, 3));
+    auto map = make_map(lanes, def_of(GetParam(), 0, 4, 3));
     LaneGuard guard(*lanes);
     int line = 0;
     for (const Row& row : rows) {
@@ -101,7 +87,7 @@ TEST_P(QueueAndStack, KeepsItsOrderAndItsBounds) {
 
 TEST_P(QueueAndStack, HasNoKeys) {
     TestLanes lanes;
-    auto map = make_map(lanes, with(GetParam(), 0, 4, 3));
+    auto map = make_map(lanes, def_of(GetParam(), 0, 4, 3));
     LaneGuard guard(*lanes);
     uint32_t word = 0;
     EXPECT_EQ(map->lookup(nullptr, guard.lane()), nullptr);
@@ -112,9 +98,9 @@ TEST_P(QueueAndStack, HasNoKeys) {
 
 TEST_P(QueueAndStack, GivesUsersPeekPushAndPop) {
     TestLanes lanes;
-    auto map = make_map(lanes, with(GetParam(), 0, 4, 2));
-    auto read_only = make_map(lanes, with(GetParam(), 0, 4, 2, flag_rdonly));
-    auto write_only = make_map(lanes, with(GetParam(), 0, 4, 2, flag_wronly));
+    auto map = make_map(lanes, def_of(GetParam(), 0, 4, 2));
+    auto read_only = make_map(lanes, def_of(GetParam(), 0, 4, 2, flag_rdonly));
+    auto write_only = make_map(lanes, def_of(GetParam(), 0, 4, 2, flag_wronly));
     LaneGuard guard(*lanes);
     uint32_t value = 7, seen = 0;
     EXPECT_EQ(errno_text(map->write(nullptr, &value, update_any, guard.lane())), "0");
@@ -132,13 +118,13 @@ TEST_P(QueueAndStack, GivesUsersPeekPushAndPop) {
 
 TEST_P(QueueAndStack, SurvivesFailingAllocations) {
     TestLanes lanes;
-    testing::expect_create_survives_failing_allocations(lanes, with(GetParam(), 0, 12, 5));
+    expect_create_survives_failing_allocations(lanes, def_of(GetParam(), 0, 12, 5));
 }
 
 // Each value holds its number twice: a torn one would show, and every number must come out exactly once.
 TEST_P(QueueAndStack, LosesAndInventsNothingBetweenThreads) {
     TestLanes lanes;
-    auto map = make_map(lanes, with(GetParam(), 0, 16, 64));
+    auto map = make_map(lanes, def_of(GetParam(), 0, 16, 64));
     constexpr uint64_t each = 4000;
     std::vector<std::atomic<uint8_t>> seen(2 * each);
     std::atomic<uint64_t> taken = 0;

@@ -10,20 +10,10 @@
 namespace skep::maps {
 namespace {
 
-using testing::errno_text;
-using testing::expect_create;
-using testing::make_map;
-using testing::MapType;
-using testing::TestLanes;
+using namespace testing;
 
 MapDef ring_def(uint32_t bytes, uint32_t flags = 0, uint32_t key = 0, uint32_t value = 0) {
-    return {.type = MapType::Ringbuf,
-            .key_size = key,
-            .value_size = value,
-            .max_entries = bytes,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
+    return def_of(MapType::Ringbuf, key, value, bytes, flags);
 }
 
 struct Seen {
@@ -59,7 +49,7 @@ TEST(Ringbuf, IsCreatedByTheKernelsRules) {
                              {"flags: mmapable", ring_def(4096, flag_mmapable), "EINVAL"},
                              {"flags: no preallocation", ring_def(4096, flag_no_prealloc), "EINVAL"},
                          });
-    testing::expect_create_survives_failing_allocations(lanes, ring_def(4096));
+    expect_create_survives_failing_allocations(lanes, ring_def(4096));
 }
 
 TEST(Ringbuf, HasNoElements) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/os.hpp"
-#include "maps/map.hpp"
+#include "maps/testing_def.hpp"
 
 namespace skep::maps::testing {
 

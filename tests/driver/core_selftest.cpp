@@ -8,12 +8,13 @@
 #include "base/atomic.hpp"
 #include "base/lane.hpp"
 #include "base/os.hpp"
-#include "maps/map.hpp"
+#include "maps/testing_def.hpp"
 
 namespace {
 
 using namespace skep;
 using maps::Map;
+using maps::testing::def_of;
 using platform::MapType;
 
 class Checks {
@@ -34,16 +35,6 @@ class Checks {
 
 bool is(Status status, Errc code) { return errno_of(status.code) == errno_of(code); }
 
-maps::MapDef def(MapType type, uint32_t key_size, uint32_t value_size, uint32_t max_entries, uint32_t flags = 0) {
-    return {.type = type,
-            .key_size = key_size,
-            .value_size = value_size,
-            .max_entries = max_entries,
-            .flags = flags,
-            .numa_node = 0,
-            .map_extra = 0};
-}
-
 /// A map for a scope; null if it could not be made.
 class Made {
   public:
@@ -63,7 +54,7 @@ class Made {
 
 void check_array(Checks& checks, Lanes* lanes, uint32_t lane) {
     for (const MapType type : {MapType::Array, MapType::PercpuArray}) {
-        Made made(lanes, def(type, 4, 8, 5));
+        Made made(lanes, def_of(type, 4, 8, 5));
         Map* map = made.get();
         if (!EXPECT(map != nullptr)) return;
         for (uint32_t i = 0; i < 5; ++i) {
@@ -78,13 +69,13 @@ void check_array(Checks& checks, Lanes* lanes, uint32_t lane) {
         EXPECT(is(map->remove(&outside, lane), Errc::InvalidArgument));
         EXPECT(map->layout().max_entries == 5);
     }
-    EXPECT(is(Made(lanes, def(MapType::Array, 8, 8, 5)).status(), Errc::InvalidArgument));
+    EXPECT(is(Made(lanes, def_of(MapType::Array, 8, 8, 5)).status(), Errc::InvalidArgument));
 }
 
 void check_hash(Checks& checks, Lanes* lanes, uint32_t lane, MapType type, uint32_t key_size, uint32_t value_size) {
     constexpr uint32_t entries = 300;
     const bool lru = type == MapType::LruHash || type == MapType::LruPercpuHash;
-    Made made(lanes, def(type, key_size, value_size, entries));
+    Made made(lanes, def_of(type, key_size, value_size, entries));
     Map* map = made.get();
     if (!EXPECT(map != nullptr)) return;
     uint8_t key[32] = {}, next[32] = {}, value[32] = {};
@@ -126,7 +117,7 @@ void check_hash(Checks& checks, Lanes* lanes, uint32_t lane, MapType type, uint3
 
 void check_queue_and_stack(Checks& checks, Lanes* lanes, uint32_t lane) {
     for (const MapType type : {MapType::Queue, MapType::Stack}) {
-        Made made(lanes, def(type, 0, 4, 3));
+        Made made(lanes, def_of(type, 0, 4, 3));
         Map* map = made.get();
         if (!EXPECT(map != nullptr)) return;
         for (uint32_t i = 1; i <= 3; ++i) EXPECT(map->push(&i, 0, lane).ok());
@@ -140,7 +131,7 @@ void check_queue_and_stack(Checks& checks, Lanes* lanes, uint32_t lane) {
 }
 
 void check_lpm_trie(Checks& checks, Lanes* lanes, uint32_t lane) {
-    Made made(lanes, def(MapType::LpmTrie, 8, 4, 4, maps::flag_no_prealloc));
+    Made made(lanes, def_of(MapType::LpmTrie, 8, 4, 4, maps::flag_no_prealloc));
     Map* map = made.get();
     if (!EXPECT(map != nullptr)) return;
     struct Key {
@@ -193,7 +184,7 @@ void skep_selftest_maps(skep_selftest_result* result) {
     // Failing allocations leave nothing half made.
     for (uint64_t n = 1; n < 20; ++n) {
         skep_os_fail_allocation(n);
-        Made made(lanes, def(MapType::Hash, 8, 16, 100));
+        Made made(lanes, def_of(MapType::Hash, 8, 16, 100));
         skep_os_fail_allocation(0);
         if (made.get() != nullptr) break;
         EXPECT(is(made.status(), Errc::NoMemory));
@@ -209,8 +200,9 @@ void* skep_selftest_shared_make(uint32_t threads) {
     shared->lanes = Lanes::create(2);
     if (shared->lanes == nullptr) return nullptr;
     const maps::MapEnv env{shared->lanes, 1};
-    if (!maps::create(def(MapType::PercpuArray, 4, 8, 1), env, nullptr, &shared->counters).ok()) return nullptr;
-    if (!maps::create(def(MapType::Hash, 8, 16, threads * keys_each), env, nullptr, &shared->keys).ok()) return nullptr;
+    if (!maps::create(def_of(MapType::PercpuArray, 4, 8, 1), env, nullptr, &shared->counters).ok()) return nullptr;
+    if (!maps::create(def_of(MapType::Hash, 8, 16, threads * keys_each), env, nullptr, &shared->keys).ok())
+        return nullptr;
     return shared;
 }
 
