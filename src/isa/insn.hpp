@@ -132,6 +132,38 @@ enum class Operation : uint8_t {
     AtomicCmpxchg,
 };
 
+// Groups of operations as case labels, for switches that treat a group as one: `SKEP_CASES_ATOMICS: return atomic();`.
+// A new operation joins its group here, or a compiler names every switch that has to answer for it.
+// clang-format off
+#define SKEP_CASES_CONDITIONAL_JUMPS \
+    case ::skep::isa::Operation::JumpEq: case ::skep::isa::Operation::JumpGt: \
+    case ::skep::isa::Operation::JumpGe: case ::skep::isa::Operation::JumpSet: \
+    case ::skep::isa::Operation::JumpNe: case ::skep::isa::Operation::JumpSgt: \
+    case ::skep::isa::Operation::JumpSge: case ::skep::isa::Operation::JumpLt: \
+    case ::skep::isa::Operation::JumpLe: case ::skep::isa::Operation::JumpSlt: \
+    case ::skep::isa::Operation::JumpSle
+#define SKEP_CASES_CALLS \
+    case ::skep::isa::Operation::Call: case ::skep::isa::Operation::CallLocal: \
+    case ::skep::isa::Operation::CallKfunc: case ::skep::isa::Operation::CallX
+#define SKEP_CASES_WIDE_LOADS \
+    case ::skep::isa::Operation::LdImm64: case ::skep::isa::Operation::LdMapFd: \
+    case ::skep::isa::Operation::LdMapValue: case ::skep::isa::Operation::LdBtfId: \
+    case ::skep::isa::Operation::LdFunc: case ::skep::isa::Operation::LdMapIdx: \
+    case ::skep::isa::Operation::LdMapIdxValue
+#define SKEP_CASES_ATOMICS \
+    case ::skep::isa::Operation::AtomicAdd: case ::skep::isa::Operation::AtomicOr: \
+    case ::skep::isa::Operation::AtomicAnd: case ::skep::isa::Operation::AtomicXor: \
+    case ::skep::isa::Operation::AtomicFetchAdd: case ::skep::isa::Operation::AtomicFetchOr: \
+    case ::skep::isa::Operation::AtomicFetchAnd: case ::skep::isa::Operation::AtomicFetchXor: \
+    case ::skep::isa::Operation::AtomicXchg: case ::skep::isa::Operation::AtomicCmpxchg
+#define SKEP_CASES_BYTE_ORDER \
+    case ::skep::isa::Operation::Le16: case ::skep::isa::Operation::Le32: \
+    case ::skep::isa::Operation::Le64: case ::skep::isa::Operation::Be16: \
+    case ::skep::isa::Operation::Be32: case ::skep::isa::Operation::Be64: \
+    case ::skep::isa::Operation::Bswap16: case ::skep::isa::Operation::Bswap32: \
+    case ::skep::isa::Operation::Bswap64
+// clang-format on
+
 /// RFC 9669 section 2.4. `none`: in no group, an addition of Linux.
 enum class Group : uint8_t { base32, base64, divmul32, divmul64, atomic32, atomic64, packet, callx, none };
 
@@ -276,15 +308,7 @@ struct Row {
             case Operation::Mod:
             case Operation::Xor:
             case Operation::Mov:
-            case Operation::Le16:
-            case Operation::Le32:
-            case Operation::Le64:
-            case Operation::Be16:
-            case Operation::Be32:
-            case Operation::Be64:
-            case Operation::Bswap16:
-            case Operation::Bswap32:
-            case Operation::Bswap64:
+            SKEP_CASES_BYTE_ORDER:
             case Operation::AddrSpaceCast:
             case Operation::Jump:
             case Operation::JumpEq:
@@ -295,33 +319,16 @@ struct Row {
             case Operation::JumpLt:
             case Operation::JumpLe:
             case Operation::MayGoto:
-            case Operation::Call:
-            case Operation::CallLocal:
-            case Operation::CallKfunc:
-            case Operation::CallX:
+            SKEP_CASES_CALLS:
             case Operation::Exit:
-            case Operation::LdImm64:
-            case Operation::LdMapFd:
-            case Operation::LdMapValue:
-            case Operation::LdBtfId:
-            case Operation::LdFunc:
-            case Operation::LdMapIdx:
-            case Operation::LdMapIdxValue:
+            SKEP_CASES_WIDE_LOADS:
             case Operation::Load:
             case Operation::Store:
             case Operation::LoadPacket:
             case Operation::LoadAcquire:
             case Operation::StoreRelease:
-            case Operation::AtomicAdd:
-            case Operation::AtomicOr:
-            case Operation::AtomicAnd:
-            case Operation::AtomicXor:
-            case Operation::AtomicFetchAdd:
-            case Operation::AtomicFetchOr:
-            case Operation::AtomicFetchAnd:
-            case Operation::AtomicFetchXor:
-            case Operation::AtomicXchg:
-            case Operation::AtomicCmpxchg: return false;
+            SKEP_CASES_ATOMICS:
+                return false;
         }
         return false;
     }

@@ -60,16 +60,10 @@ void Translator::alu(uint32_t at, const Node& node) {
         case Operation::Mov: return mov(node);
         case Operation::Movsx8:
         case Operation::Movsx16:
-        case Operation::Movsx32: return extend(node);
-        case Operation::Le16:
-        case Operation::Le32:
-        case Operation::Le64:
-        case Operation::Be16:
-        case Operation::Be32:
-        case Operation::Be64:
-        case Operation::Bswap16:
-        case Operation::Bswap32:
-        case Operation::Bswap64: return byte_order(node);
+        case Operation::Movsx32:
+            return extend(node);
+        SKEP_CASES_BYTE_ORDER:
+            return byte_order(node);
         case Operation::Div:
         case Operation::Sdiv:
         case Operation::Mod:
@@ -106,46 +100,19 @@ void Translator::alu(uint32_t at, const Node& node) {
             return mov(plain);
         }
         case Operation::Jump:
-        case Operation::JumpEq:
-        case Operation::JumpGt:
-        case Operation::JumpGe:
-        case Operation::JumpSet:
-        case Operation::JumpNe:
-        case Operation::JumpSgt:
-        case Operation::JumpSge:
-        case Operation::JumpLt:
-        case Operation::JumpLe:
-        case Operation::JumpSlt:
-        case Operation::JumpSle:
+        SKEP_CASES_CONDITIONAL_JUMPS:
         case Operation::MayGoto:
-        case Operation::Call:
-        case Operation::CallLocal:
-        case Operation::CallKfunc:
-        case Operation::CallX:
+        SKEP_CASES_CALLS:
         case Operation::Exit:
-        case Operation::LdImm64:
-        case Operation::LdMapFd:
-        case Operation::LdMapValue:
-        case Operation::LdBtfId:
-        case Operation::LdFunc:
-        case Operation::LdMapIdx:
-        case Operation::LdMapIdxValue:
+        SKEP_CASES_WIDE_LOADS:
         case Operation::Load:
         case Operation::LoadSigned:
         case Operation::Store:
         case Operation::LoadPacket:
         case Operation::LoadAcquire:
         case Operation::StoreRelease:
-        case Operation::AtomicAdd:
-        case Operation::AtomicOr:
-        case Operation::AtomicAnd:
-        case Operation::AtomicXor:
-        case Operation::AtomicFetchAdd:
-        case Operation::AtomicFetchOr:
-        case Operation::AtomicFetchAnd:
-        case Operation::AtomicFetchXor:
-        case Operation::AtomicXchg:
-        case Operation::AtomicCmpxchg: return;  // no arithmetic: translate() sends them elsewhere
+        SKEP_CASES_ATOMICS:
+            return;  // no arithmetic: translate() sends them elsewhere
     }
 }
 

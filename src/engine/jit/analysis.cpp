@@ -106,14 +106,10 @@ Use use_of(Operation operation) {
         case Bswap32: return Use::OwnLow;
         case Le64:
         case Be64:
-        case Bswap64: return Use::OwnWhole;
-        case LdImm64:
-        case LdMapFd:
-        case LdMapValue:
-        case LdBtfId:
-        case LdFunc:
-        case LdMapIdx:
-        case LdMapIdxValue: return Use::Constant;
+        case Bswap64:
+            return Use::OwnWhole;
+        SKEP_CASES_WIDE_LOADS:
+            return Use::Constant;
         case Operation::Load:
         case LoadSigned:
         case LoadAcquire: return Use::Load;
@@ -131,18 +127,10 @@ Use use_of(Operation operation) {
         case AtomicXchg: return Use::Atomic;
         case AtomicCmpxchg: return Use::Cmpxchg;
         case Jump:
-        case MayGoto: return Use::Nothing;
-        case JumpEq:
-        case JumpGt:
-        case JumpGe:
-        case JumpSet:
-        case JumpNe:
-        case JumpSgt:
-        case JumpSge:
-        case JumpLt:
-        case JumpLe:
-        case JumpSlt:
-        case JumpSle: return Use::Compare;
+        case MayGoto:
+            return Use::Nothing;
+        SKEP_CASES_CONDITIONAL_JUMPS:
+            return Use::Compare;
         case Operation::Call:
         case CallLocal:
         case CallKfunc: return Use::Call;

@@ -141,28 +141,12 @@ void Translator::translate(uint32_t at, const Node& node) {
         case Movsx16:
         case Movsx32:
         case Arsh:
-        case Le16:
-        case Le32:
-        case Le64:
-        case Be16:
-        case Be32:
-        case Be64:
-        case Bswap16:
-        case Bswap32:
-        case Bswap64:
+        SKEP_CASES_BYTE_ORDER:
         case AddrSpaceCast: return alu(at, node);
-        case Jump: return jump(node.target, at);
-        case JumpEq:
-        case JumpGt:
-        case JumpGe:
-        case JumpSet:
-        case JumpNe:
-        case JumpSgt:
-        case JumpSge:
-        case JumpLt:
-        case JumpLe:
-        case JumpSlt:
-        case JumpSle: return conditional(at, node);
+        case Jump:
+            return jump(node.target, at);
+        SKEP_CASES_CONDITIONAL_JUMPS:
+            return conditional(at, node);
         case MayGoto: return may_goto(at, node);
         case CallLocal: return local_call(at, node);
         case Exit: return exit_program();
@@ -170,28 +154,16 @@ void Translator::translate(uint32_t at, const Node& node) {
         case LoadSigned:
         case LoadAcquire: return load(at, node);  // loads acquire and stores release on x86
         case Store:
-        case StoreRelease: return store(at, node);
-        case AtomicAdd:
-        case AtomicOr:
-        case AtomicAnd:
-        case AtomicXor:
-        case AtomicFetchAdd:
-        case AtomicFetchOr:
-        case AtomicFetchAnd:
-        case AtomicFetchXor:
-        case AtomicXchg:
-        case AtomicCmpxchg: return atomic(node);
+        case StoreRelease:
+            return store(at, node);
+        SKEP_CASES_ATOMICS:
+            return atomic(node);
         case Call:
         case CallKfunc:
         case CallX:
         case LoadPacket:
-        case LdImm64:
-        case LdMapFd:
-        case LdMapValue:
-        case LdBtfId:
-        case LdFunc:
-        case LdMapIdx:
-        case LdMapIdxValue: return;  // translate_call_or_address()
+        SKEP_CASES_WIDE_LOADS:
+            return;  // translate_call_or_address()
     }
 }
 
