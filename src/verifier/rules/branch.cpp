@@ -29,17 +29,10 @@ std::optional<Compare> compare_of(Operation op) {
         case Operation::Add: case Operation::Sub: case Operation::Mul: case Operation::Div: case Operation::Sdiv:
         case Operation::Or: case Operation::And: case Operation::Lsh: case Operation::Rsh: case Operation::Neg:
         case Operation::Mod: case Operation::Smod: case Operation::Xor: case Operation::Mov: case Operation::Movsx8:
-        case Operation::Movsx16: case Operation::Movsx32: case Operation::Arsh: case Operation::Le16:
-        case Operation::Le32: case Operation::Le64: case Operation::Be16: case Operation::Be32: case Operation::Be64:
-        case Operation::Bswap16: case Operation::Bswap32: case Operation::Bswap64: case Operation::AddrSpaceCast:
-        case Operation::Jump: case Operation::MayGoto: case Operation::Call: case Operation::CallLocal:
-        case Operation::CallKfunc: case Operation::CallX: case Operation::Exit: case Operation::LdImm64:
-        case Operation::LdMapFd: case Operation::LdMapValue: case Operation::LdBtfId: case Operation::LdFunc:
-        case Operation::LdMapIdx: case Operation::LdMapIdxValue: case Operation::Load: case Operation::LoadSigned:
+        case Operation::Movsx16: case Operation::Movsx32: case Operation::Arsh: SKEP_CASES_BYTE_ORDER: case Operation::AddrSpaceCast:
+        case Operation::Jump: case Operation::MayGoto: SKEP_CASES_CALLS: case Operation::Exit: SKEP_CASES_WIDE_LOADS: case Operation::Load: case Operation::LoadSigned:
         case Operation::Store: case Operation::LoadPacket: case Operation::LoadAcquire: case Operation::StoreRelease:
-        case Operation::AtomicAdd: case Operation::AtomicOr: case Operation::AtomicAnd: case Operation::AtomicXor:
-        case Operation::AtomicFetchAdd: case Operation::AtomicFetchOr: case Operation::AtomicFetchAnd:
-        case Operation::AtomicFetchXor: case Operation::AtomicXchg: case Operation::AtomicCmpxchg: return {};
+        SKEP_CASES_ATOMICS: return {};
             // clang-format on
     }
     return {};

@@ -61,17 +61,7 @@ void Executor::run() {
     }
     switch (row_.operation) {
         case Operation::Jump:
-        case Operation::JumpEq:
-        case Operation::JumpGt:
-        case Operation::JumpGe:
-        case Operation::JumpSet:
-        case Operation::JumpNe:
-        case Operation::JumpSgt:
-        case Operation::JumpSge:
-        case Operation::JumpLt:
-        case Operation::JumpLe:
-        case Operation::JumpSlt:
-        case Operation::JumpSle:
+        SKEP_CASES_CONDITIONAL_JUMPS:
         case Operation::MayGoto: jump(); return;
         case Operation::Call: call_helper(); return;
         case Operation::CallLocal: call_local(); return;
@@ -79,30 +69,23 @@ void Executor::run() {
             fail(Rule::NotModelled, "calls of kernel functions (kfuncs) are not modelled");
             return;
         case Operation::CallX: fail(Rule::NotModelled, "calls through a register are not modelled"); return;
-        case Operation::Exit: leave(); return;
-        case Operation::LdImm64:
-        case Operation::LdMapFd:
-        case Operation::LdMapValue:
-        case Operation::LdBtfId:
-        case Operation::LdFunc:
-        case Operation::LdMapIdx:
-        case Operation::LdMapIdxValue: wide_load(); return;
+        case Operation::Exit:
+            leave();
+            return;
+        SKEP_CASES_WIDE_LOADS:
+            wide_load();
+            return;
         case Operation::Load:
         case Operation::LoadSigned:
         case Operation::LoadAcquire: load(); return;
         case Operation::Store:
         case Operation::StoreRelease: store(); return;
-        case Operation::LoadPacket: packet_load(); return;
-        case Operation::AtomicAdd:
-        case Operation::AtomicOr:
-        case Operation::AtomicAnd:
-        case Operation::AtomicXor:
-        case Operation::AtomicFetchAdd:
-        case Operation::AtomicFetchOr:
-        case Operation::AtomicFetchAnd:
-        case Operation::AtomicFetchXor:
-        case Operation::AtomicXchg:
-        case Operation::AtomicCmpxchg: atomic(); return;
+        case Operation::LoadPacket:
+            packet_load();
+            return;
+        SKEP_CASES_ATOMICS:
+            atomic();
+            return;
         case Operation::Add:
         case Operation::Sub:
         case Operation::Mul:
@@ -121,15 +104,7 @@ void Executor::run() {
         case Operation::Movsx16:
         case Operation::Movsx32:
         case Operation::Arsh:
-        case Operation::Le16:
-        case Operation::Le32:
-        case Operation::Le64:
-        case Operation::Be16:
-        case Operation::Be32:
-        case Operation::Be64:
-        case Operation::Bswap16:
-        case Operation::Bswap32:
-        case Operation::Bswap64:
+        SKEP_CASES_BYTE_ORDER:
         case Operation::AddrSpaceCast: break;  // is_alu() above
     }
 }

@@ -58,46 +58,19 @@ Part<Word> operate(Operation operation, const Part<Word>& x, const Part<Word>& y
         case Operation::Bswap64: return reorder(x, 64, true);
         case Operation::AddrSpaceCast:
         case Operation::Jump:
-        case Operation::JumpEq:
-        case Operation::JumpGt:
-        case Operation::JumpGe:
-        case Operation::JumpSet:
-        case Operation::JumpNe:
-        case Operation::JumpSgt:
-        case Operation::JumpSge:
-        case Operation::JumpLt:
-        case Operation::JumpLe:
-        case Operation::JumpSlt:
-        case Operation::JumpSle:
+        SKEP_CASES_CONDITIONAL_JUMPS:
         case Operation::MayGoto:
-        case Operation::Call:
-        case Operation::CallLocal:
-        case Operation::CallKfunc:
-        case Operation::CallX:
+        SKEP_CASES_CALLS:
         case Operation::Exit:
-        case Operation::LdImm64:
-        case Operation::LdMapFd:
-        case Operation::LdMapValue:
-        case Operation::LdBtfId:
-        case Operation::LdFunc:
-        case Operation::LdMapIdx:
-        case Operation::LdMapIdxValue:
+        SKEP_CASES_WIDE_LOADS:
         case Operation::Load:
         case Operation::LoadSigned:
         case Operation::Store:
         case Operation::LoadPacket:
         case Operation::LoadAcquire:
         case Operation::StoreRelease:
-        case Operation::AtomicAdd:
-        case Operation::AtomicOr:
-        case Operation::AtomicAnd:
-        case Operation::AtomicXor:
-        case Operation::AtomicFetchAdd:
-        case Operation::AtomicFetchOr:
-        case Operation::AtomicFetchAnd:
-        case Operation::AtomicFetchXor:
-        case Operation::AtomicXchg:
-        case Operation::AtomicCmpxchg: return Part<Word>::unknown();
+        SKEP_CASES_ATOMICS:
+            return Part<Word>::unknown();
     }
     return Part<Word>::unknown();
 }
