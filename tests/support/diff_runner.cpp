@@ -164,6 +164,28 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
     if (want.fault == SKEP_FAULT_STEP_LIMIT) return std::nullopt;
     if (want.fault != 0) return fmt::format("the program faults: {}\n{}", want.fault, listing(program));
 
+    const auto compare = [&](const char* engine, const Outcome& got) {
+        std::string difference;
+        if (got.r0 != want.r0) difference += fmt::format("r0: interp {:#x}, {} {:#x}\n", want.r0, engine, got.r0);
+        if (got.fault != 0) difference += fmt::format("{} faults: {}\n", engine, got.fault);
+        if (got.frames != want.frames)
+            difference += fmt::format("frames: interp {}, {} {}\n", want.frames, engine, got.frames);
+        for (size_t i = 0; i < want.context.size(); ++i)
+            if (got.context[i] != want.context[i])
+                difference +=
+                    fmt::format("context[{}]: interp {:#x}, {} {:#x}\n", i, want.context[i], engine, got.context[i]);
+        for (size_t i = 0; i < want.map.size(); ++i)
+            if (got.map[i] != want.map[i])
+                difference += fmt::format("map[{}]: interp {:#x}, {} {:#x}\n", i, want.map[i], engine, got.map[i]);
+        return difference;
+    };
+
+    // The checked interpreter takes one instruction at a time; what runs unchecked fuses them.
+    auto fused = engine::interp::compile(*executable, link);
+    if (!fused) return "interp refuses: " + fused.error().to_string() + listing(program);
+    if (const std::string difference = compare("fused interp", run(**fused, host, false, seed)); !difference.empty())
+        return difference + listing(program);
+
     engine::jit::JitOptions options;
     const bool host_is_sysv = engine::jit::host_convention == engine::jit::CallingConvention::SysV;
     if (variant.other_convention)
@@ -177,16 +199,7 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
     if (!jit) return "jit refuses: " + jit.error().to_string() + listing(program);
     const Outcome got = run(**jit, variant.other_convention ? other : host, variant.other_convention, seed);
 
-    std::string difference;
-    if (got.r0 != want.r0) difference += fmt::format("r0: interp {:#x}, jit {:#x}\n", want.r0, got.r0);
-    if (got.fault != 0) difference += fmt::format("jit faults: {}\n", got.fault);
-    if (got.frames != want.frames) difference += fmt::format("frames: interp {}, jit {}\n", want.frames, got.frames);
-    for (size_t i = 0; i < want.context.size(); ++i)
-        if (got.context[i] != want.context[i])
-            difference += fmt::format("context[{}]: interp {:#x}, jit {:#x}\n", i, want.context[i], got.context[i]);
-    for (size_t i = 0; i < want.map.size(); ++i)
-        if (got.map[i] != want.map[i])
-            difference += fmt::format("map[{}]: interp {:#x}, jit {:#x}\n", i, want.map[i], got.map[i]);
+    const std::string difference = compare("jit", got);
     if (difference.empty()) return std::nullopt;
     return fmt::format("convention {}, extensions {}, inlining {}\n{}{}", variant.other_convention ? "other" : "host",
                        variant.extensions, variant.inline_lookups, difference, listing(program));

@@ -14,7 +14,7 @@ namespace skep::engine::interp {
 static_assert(std::endian::native == std::endian::little, "memory is little-endian, as the programs expect");
 
 /// One handler per row of the instruction table, and those that binding asks for.
-enum class Handler : uint8_t {
+enum class Handler : uint16_t {
 #define INSN(name, opcode, src_reg, offset, imm, form, operation, text, mnemonic, group, since) name,
 #include "isa/insn.def"
 #undef INSN
@@ -26,12 +26,28 @@ enum class Handler : uint8_t {
     Invalid,          ///< the second slot of a wide load, what has no meaning: no verified path leads here
 };
 
+/// The rows of fused.def: numbers after Handler's, so that a Micro may hold either.
+enum class FusedHandler : uint16_t {
+    before_first = static_cast<uint16_t>(Handler::Invalid),
+#define FUSED2(a, b, ab) a##_##b##_##ab,
+#define FUSED3(a, b, c, ab, bc) a##_##b##_##c##_##ab##_##bc,
+#include "engine/interp/fused.def"
+#undef FUSED2
+#undef FUSED3
+};
+
+/// Whether the threaded loop is there, and with it the handlers of fused.def.
+#ifdef __GNUC__
+constexpr bool has_threaded_loop = true;
+#else
+constexpr bool has_threaded_loop = false;
+#endif
+
 /// One predecoded slot: index for index the program's own slots, so that addresses of code are InsnIndex.
 struct Micro {
-    Handler handler = Handler::Invalid;
+    Handler handler = Handler::Invalid;  ///< or a FusedHandler's number
     uint8_t dst = 0;
     uint8_t src = 0;
-    uint8_t reserved = 0;
     int32_t jump = 0;  ///< slots to jump from the next one; or the offset of a memory access
     int64_t imm = 0;   ///< sign-extended immediate; address of a helper; value of a wide load
 };
@@ -97,6 +113,9 @@ uint64_t loop_threaded_checked(Execution& execution, uint32_t start, const Argum
 uint64_t loop_switch(Execution& execution, uint32_t start, const Arguments& arguments);
 uint64_t loop_switch_checked(Execution& execution, uint32_t start, const Arguments& arguments);
 
+/// Puts rows of fused.def where they apply; for loop_threaded only.
+void fuse(std::vector<Micro>& micros);
+
 /// Whether a checked program may touch these bytes.
 bool may_access(const Execution& execution, uint64_t address, uint64_t bytes);
 
@@ -105,126 +124,6 @@ skep_helper_fn helper_by_number(const skep_runtime_context* run, uint64_t number
 
 uint64_t load_context(const void* context, ContextField field);
 void store_context(void* context, ContextField field, uint64_t value);
-
-// ---- what the handlers compute; RFC 9669 section 4.1 ----
-
-template <typename T>
-using Signed = std::make_signed_t<T>;
-
-template <typename T>
-T op_add(T a, T b) {
-    return a + b;
-}
-template <typename T>
-T op_sub(T a, T b) {
-    return a - b;
-}
-template <typename T>
-T op_mul(T a, T b) {
-    return a * b;
-}
-/// Division by zero gives zero.
-template <typename T>
-T op_div(T a, T b) {
-    return b == 0 ? 0 : a / b;
-}
-/// The one overflow, least / -1, wraps to the least number.
-template <typename T>
-T op_sdiv(T a, T b) {
-    if (b == 0) return 0;
-    if (b == static_cast<T>(-1)) return T{0} - a;
-    return static_cast<T>(static_cast<Signed<T>>(a) / static_cast<Signed<T>>(b));
-}
-/// Modulo zero leaves the number.
-template <typename T>
-T op_mod(T a, T b) {
-    return b == 0 ? a : a % b;
-}
-template <typename T>
-T op_smod(T a, T b) {
-    if (b == 0) return a;
-    if (b == static_cast<T>(-1)) return 0;
-    return static_cast<T>(static_cast<Signed<T>>(a) % static_cast<Signed<T>>(b));
-}
-template <typename T>
-T op_or(T a, T b) {
-    return a | b;
-}
-template <typename T>
-T op_and(T a, T b) {
-    return a & b;
-}
-template <typename T>
-T op_xor(T a, T b) {
-    return a ^ b;
-}
-/// Shifts use the low bits of the count: 6 of 64-bit ones, 5 of 32-bit ones.
-template <typename T>
-T op_lsh(T a, T b) {
-    return a << (b & (sizeof(T) * 8 - 1));
-}
-template <typename T>
-T op_rsh(T a, T b) {
-    return a >> (b & (sizeof(T) * 8 - 1));
-}
-template <typename T>
-T op_arsh(T a, T b) {
-    return static_cast<T>(static_cast<Signed<T>>(a) >> (b & (sizeof(T) * 8 - 1)));
-}
-template <typename T>
-T op_mov(T, T b) {
-    return b;
-}
-/// `b`'s low sizeof(From) bytes, sign-extended to T.
-template <typename From, typename T>
-T extend(T b) {
-    return static_cast<T>(static_cast<Signed<T>>(static_cast<From>(b)));
-}
-
-template <typename T>
-bool is_eq(T a, T b) {
-    return a == b;
-}
-template <typename T>
-bool is_ne(T a, T b) {
-    return a != b;
-}
-template <typename T>
-bool is_gt(T a, T b) {
-    return a > b;
-}
-template <typename T>
-bool is_ge(T a, T b) {
-    return a >= b;
-}
-template <typename T>
-bool is_lt(T a, T b) {
-    return a < b;
-}
-template <typename T>
-bool is_le(T a, T b) {
-    return a <= b;
-}
-template <typename T>
-bool is_set(T a, T b) {
-    return (a & b) != 0;
-}
-template <typename T>
-bool is_sgt(T a, T b) {
-    return static_cast<Signed<T>>(a) > static_cast<Signed<T>>(b);
-}
-template <typename T>
-bool is_sge(T a, T b) {
-    return static_cast<Signed<T>>(a) >= static_cast<Signed<T>>(b);
-}
-template <typename T>
-bool is_slt(T a, T b) {
-    return static_cast<Signed<T>>(a) < static_cast<Signed<T>>(b);
-}
-template <typename T>
-bool is_sle(T a, T b) {
-    return static_cast<Signed<T>>(a) <= static_cast<Signed<T>>(b);
-}
 
 // ---- memory (DESIGN.md 7b.10) ----
 

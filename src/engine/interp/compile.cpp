@@ -184,6 +184,9 @@ Result<std::unique_ptr<CompiledCode>> compile(const ExecutableProgram& program, 
     code->options = options;
     code->checked = options.step_limit != 0 || options.check_accesses;
     SKEP_TRY(Predecoder(program.bound(), table, *code).run());
+    if (has_threaded_loop && options.dispatch == Dispatch::Threaded && options.fuse && !code->checked) {
+        fuse(code->micros);
+    }
     return std::unique_ptr<CompiledCode>(std::move(code));
 }
 

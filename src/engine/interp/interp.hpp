@@ -25,6 +25,9 @@ enum class Dispatch : uint8_t {
 
 struct Options {
     Dispatch dispatch = Dispatch::Threaded;
+    /// Whether neighbouring instructions share handlers (fused.def). Only threaded programs without a step limit and
+    /// without checks do: those count and check one instruction at a time.
+    bool fuse = true;
     /// Instructions that one run may execute, callbacks included; then it ends with SKEP_FAULT_STEP_LIMIT. 0: no limit.
     uint64_t step_limit = 0;
     /// Whether every load and store must lie in the program's stack or in `regions`; one that does not ends the run

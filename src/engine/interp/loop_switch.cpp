@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plain loop, for compilers without labels as values, and the witness for the threaded one.
 #include "engine/interp/code.hpp"
+#include "engine/interp/steps.hpp"
 
 namespace skep::engine::interp {
 namespace {

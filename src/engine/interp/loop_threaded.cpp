@@ -2,19 +2,18 @@
 // The threaded loop: every handler ends in a jump of its own to the next one, which the branch predictor learns per
 // handler. Labels as values are an extension of gcc and clang, hence the one pedantic exception.
 #include "engine/interp/code.hpp"
+#include "engine/interp/steps.hpp"
 
 #ifdef __GNUC__
 
 #pragma GCC diagnostic ignored "-Wpedantic"
 
 namespace skep::engine::interp {
-namespace {
 
-#define CHECKED Checked
 #define OP(name) label_##name:
 #define RESUME                                            \
     do {                                                  \
-        if constexpr (Checked) {                          \
+        if constexpr (CHECKED) {                          \
             if (execution.steps_left == 0) {              \
                 fault_code = SKEP_FAULT_STEP_LIMIT;       \
                 goto fault_now;                           \
@@ -30,18 +29,17 @@ namespace {
 #define START_HANDLERS RESUME;
 #define END_HANDLERS
 
-template <bool Checked>
-uint64_t loop(Execution& execution, uint32_t start, const Arguments& arguments) {
+#define CHECKED false
+#define FUSED_HANDLERS
+uint64_t loop_threaded(Execution& execution, uint32_t start, const Arguments& arguments) {
 #include "engine/interp/loop.inc"
 }
+#undef CHECKED
+#undef FUSED_HANDLERS
 
-}  // namespace
-
-uint64_t loop_threaded(Execution& execution, uint32_t start, const Arguments& arguments) {
-    return loop<false>(execution, start, arguments);
-}
+#define CHECKED true
 uint64_t loop_threaded_checked(Execution& execution, uint32_t start, const Arguments& arguments) {
-    return loop<true>(execution, start, arguments);
+#include "engine/interp/loop.inc"
 }
 
 }  // namespace skep::engine::interp
