@@ -20,7 +20,6 @@ namespace sets {
 constexpr ProgramSet Tc = SchedCls | SchedAct;
 constexpr ProgramSet Lwt = LwtIn | LwtOut | LwtXmit | LwtSeg6local;
 constexpr ProgramSet AnySkb = SocketFilter | Tc | CgroupSkb | Lwt | SkSkb;
-constexpr ProgramSet ST = SocketFilter | Tc;
 constexpr ProgramSet Any = every_program_type;
 
 constexpr FieldRow plain_rows[] = {
@@ -128,7 +127,8 @@ const char* context_type_name(ContextKind context, Personality personality) {
         case ContextKind::Registers: return "struct pt_regs";
         case ContextKind::TraceRecord: return "the tracepoint's record";
         case ContextKind::PerfEvent: return "struct bpf_perf_event_data";
-        case ContextKind::RawTracepoint: return "struct bpf_raw_tracepoint_args";
+        case ContextKind::RawTracepoint:
+        case ContextKind::RawTracepointWritable: return "struct bpf_raw_tracepoint_args";
         case ContextKind::Syscall: return "the caller's context";
         case ContextKind::LircMode2: return "the sample (__u32)";
         case ContextKind::TcpSock: return "struct bpf_tcp_sock";
@@ -151,6 +151,9 @@ bool context_is_memory(ContextKind context) {
         case ContextKind::Registers:
         case ContextKind::TraceRecord:
         case ContextKind::RawTracepoint:
+        case ContextKind::RawTracepointWritable:
+        case ContextKind::LircMode2:
+        case ContextKind::CgroupDevice:
         case ContextKind::Syscall: return true;
         case ContextKind::Xdp:
         case ContextKind::Skb:
@@ -160,11 +163,9 @@ bool context_is_memory(ContextKind context) {
         case ContextKind::SkMsg:
         case ContextKind::SkReuseport:
         case ContextKind::SkLookup:
-        case ContextKind::CgroupDevice:
         case ContextKind::CgroupSysctl:
         case ContextKind::CgroupSockopt:
         case ContextKind::PerfEvent:
-        case ContextKind::LircMode2:
         case ContextKind::Socket:
         case ContextKind::SockCommon:
         case ContextKind::TcpSock:
@@ -191,6 +192,11 @@ bool context_access_fits(const FieldRow& field, Personality personality, uint32_
         case FieldAccess::Whole: return exact;
         case FieldAccess::Narrow: return store ? exact : inside;
         case FieldAccess::Bytes: return inside;
+        case FieldAccess::NarrowStart: return exact || (!store && inside && part == 0);
+        case FieldAccess::Port: return !store && (inside || (part == 0 && bytes == 4));
+        case FieldAccess::Halves: return !store && inside && bytes >= 2;
+        case FieldAccess::WholeWords: return inside && bytes == 4;
+        case FieldAccess::Longs: return inside && bytes == 8;
         case FieldAccess::Words: return inside && (store ? bytes == 4 : bytes <= 4);
         case FieldAccess::WideWords: return inside && (!store || bytes >= 4);
     }

@@ -30,7 +30,8 @@ enum class ContextKind : uint8_t {
     TraceRecord,  ///< a tracepoint's record
     PerfEvent,
     RawTracepoint,  ///< the tracepoint's arguments, a u64 each
-    Syscall,        ///< whatever the caller of the program passed
+    RawTracepointWritable,
+    Syscall,  ///< whatever the caller of the program passed
     LircMode2,
     // Objects. No program starts with one of these in r1.
     Socket,      ///< struct bpf_sock behind a pointer to a full socket
@@ -55,11 +56,16 @@ enum class FieldKind : uint8_t {
 
 /// Which accesses a field allows, each aligned to its own width (the offset counted from the context's start).
 enum class FieldAccess : uint8_t {
-    Whole,      ///< full width only
-    Narrow,     ///< loads of the full width or less; stores of the full width
-    Bytes,      ///< loads and stores of 1, 2, 4 or 8 bytes inside it: an array
-    Words,      ///< an array of 4-byte words: loads of 4 bytes or less; stores of 4
-    WideWords,  ///< as Words, and loads and stores of 8 bytes
+    Whole,        ///< full width only
+    Narrow,       ///< loads of the full width or less; stores of the full width
+    NarrowStart,  ///< as Narrow, but narrower loads only of its first bytes
+    Port,         ///< a 2-byte number followed by zeros: loads of 2 bytes or less, and of 4 from its start
+    Halves,       ///< loads of 2 or 4 bytes
+    Bytes,        ///< loads and stores of 1, 2, 4 or 8 bytes inside it: an array
+    Words,        ///< an array of 4-byte words: loads of 4 bytes or less; stores of 4
+    WideWords,    ///< as Words, and loads and stores of 8 bytes
+    WholeWords,   ///< an array of 4-byte words: loads and stores of 4 bytes
+    Longs,        ///< an array of 8-byte words: loads and stores of 8 bytes
 };
 
 /// Canonical fields, named context + field ("XdpIngressIfindex").

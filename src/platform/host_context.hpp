@@ -57,6 +57,7 @@ struct HostSkb {
     uint64_t hwtstamp;   ///< ns
     uint8_t tstamp_type;
     uint8_t reserved[7];  ///< zero
+    void* sk;             ///< null: no hook of ours has sockets
 };
 
 }  // namespace skep::platform

@@ -122,11 +122,16 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
         case platform::FieldAccess::Bytes:  // an array: the part is a field of its own
         case platform::FieldAccess::Words:
         case platform::FieldAccess::WideWords:
+        case platform::FieldAccess::WholeWords:
+        case platform::FieldAccess::Longs:
             out.host_offset = static_cast<uint16_t>(field->host_offset + part);
             out.host_bytes = static_cast<uint8_t>(bytes);
             return out;
         case platform::FieldAccess::Whole:
-        case platform::FieldAccess::Narrow: break;
+        case platform::FieldAccess::Narrow:
+        case platform::FieldAccess::NarrowStart:
+        case platform::FieldAccess::Halves:
+        case platform::FieldAccess::Port: break;
     }
     out.host_bytes = static_cast<uint8_t>(field->host_bytes);
     out.part_offset = static_cast<uint8_t>(part);
@@ -411,11 +416,15 @@ Result<void> Binder::check_arguments(InsnIndex at, const HelperRow& row,
             return fail_at(at, Errc::Undecided, fmt::format("r{} may or may not point into the context", n + 1),
                            fmt::format("argument {} of helper {} must be known", n + 1, row.name));
         const bool context = value.kind == Kind::Context;
-        if (kind == ArgKind::Ctx && !(context && value.offset == 0))
+        if ((kind == ArgKind::Ctx && !(context && value.offset == 0)) ||
+            (kind == ArgKind::CtxOrNull && context && value.offset != 0))
             return fail_at(at, Errc::Rejected, fmt::format("helper {} needs the context in r{}", row.name, n + 1),
                            context ? fmt::format("it holds the context plus {}", value.offset)
                                    : std::string("what it holds is not the context"));
-        if (kind != ArgKind::Ctx && kind != ArgKind::Other && context)
+        const bool memory = kind == ArgKind::MemIn || kind == ArgKind::MemInOrNull || kind == ArgKind::MemOut ||
+                            kind == ArgKind::MemOutOrNull || kind == ArgKind::MemInOut;
+        if (context && memory && value.offset == 0 && platform::context_is_memory(user_.context)) continue;
+        if (kind != ArgKind::Ctx && kind != ArgKind::CtxOrNull && kind != ArgKind::Other && context)
             return fail_at(at, Errc::Rejected, fmt::format("helper {} cannot work on the context", row.name),
                            fmt::format("argument {} points into it; its bytes are not memory", n + 1),
                            "copy the fields to the stack first");

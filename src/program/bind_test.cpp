@@ -262,7 +262,8 @@ TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
         {"tc", "r0 = *(u8 *)(r1 + 180)", nullptr},
         {"tc", "r0 = *(u8 *)(r1 + 181)", "no field is there"},
         {"tc", "r0 = *(u32 *)(r1 + 92)", "field remote_ip4"},
-        {"tc", "r0 = *(u64 *)(r1 + 168)", "sockets are not modelled"},
+        {"tc", "r0 = *(u64 *)(r1 + 168)", nullptr},
+        {"tc", "r0 = *(u32 *)(r1 + 168)", "field sk is 8 bytes"},
         {"tc", "r0 = *(u64 *)(r1 + 184)", nullptr},
         {"tc", "*(u64 *)(r1 + 184) = r1", "may only read field hwtstamp"},
         // socket filters see less (sk_filter_is_valid_access)
@@ -287,6 +288,116 @@ TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
         EXPECT_EQ(bound.error().code(), Errc::Rejected);
         EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
     }
+}
+
+TEST(Bind, ContextsOfTypesThatNothingHereRunsAreBoundToo) {
+    const struct {
+        const char* section;
+        const char* text;
+        const char* refused;  // null: accepted
+    } cases[] = {
+        // cgroup_skb: reads packet pointers and addresses, writes a few fields (cg_skb_is_valid_access)
+        {"cgroup_skb/egress", "r0 = *(u32 *)(r1 + 76)", nullptr},
+        {"cgroup_skb/egress", "r0 = *(u32 *)(r1 + 140)", "may not read field data_meta"},
+        {"cgroup_skb/egress", "r0 = *(u32 *)(r1 + 104)", nullptr},
+        {"cgroup_skb/egress", "r0 = *(u16 *)(r1 + 104)", "field remote_ip6"},
+        {"cgroup_skb/egress", "*(u32 *)(r1 + 8) = 1", nullptr},
+        {"cgroup_skb/egress", "*(u32 *)(r1 + 44) = 1", "may only read field tc_index"},
+        // cgroup_sock: by attach type (__sock_filter_check_attach_type)
+        {"cgroup/sock_create", "*(u32 *)(r1 + 16) = 1", nullptr},
+        {"cgroup/post_bind4", "r0 = *(u32 *)(r1 + 16)", "attached to cgroup_inet4_post_bind may not read field mark"},
+        {"cgroup/post_bind4", "r0 = *(u32 *)(r1 + 24)", nullptr},
+        {"cgroup/post_bind6", "r0 = *(u32 *)(r1 + 24)", "field src_ip4"},
+        {"cgroup/post_bind6", "r0 = *(u8 *)(r1 + 30)", nullptr},
+        {"cgroup/post_bind6", "r0 = *(u8 *)(r1 + 5)", "field family"},
+        {"cgroup/post_bind6", "r0 = *(u32 *)(r1 + 48)", nullptr},
+        {"cgroup/post_bind6", "r0 = *(u16 *)(r1 + 50)", "no field is there"},
+        // cgroup_sock_addr: by the hook's address family
+        {"cgroup/connect4", "*(u32 *)(r1 + 4) = 1", nullptr},
+        {"cgroup/connect6", "*(u32 *)(r1 + 4) = 1", "field user_ip4"},
+        {"cgroup/connect6", "r0 = *(u64 *)(r1 + 8)", nullptr},
+        {"cgroup/connect6", "r0 = *(u64 *)(r1 + 48)", "field msg_src_ip6"},
+        {"cgroup/sendmsg6", "r0 = *(u64 *)(r1 + 48)", nullptr},
+        {"cgroup/connect4", "r0 = *(u64 *)(r1 + 64)", nullptr},
+        // cgroup_sockopt
+        {"cgroup/getsockopt", "*(u32 *)(r1 + 36) = 0", nullptr},
+        {"cgroup/setsockopt", "r0 = *(u32 *)(r1 + 36)", "field retval"},
+        {"cgroup/setsockopt", "*(u32 *)(r1 + 24) = 0", nullptr},
+        {"cgroup/getsockopt", "*(u32 *)(r1 + 24) = 0", "may only read field level"},
+        // plain bytes
+        {"kprobe/f", "r0 = *(u64 *)(r1 + 160)", nullptr},
+        {"kprobe/f", "r0 = *(u8 *)(r1 + 168)", "no field is there"},
+        {"tp/a/b", "r0 = *(u64 *)(r1 + 8)", nullptr},
+        {"tp/a/b", "r0 = *(u32 *)(r1 + 4)", "the kernel's own"},
+        {"tp/a/b", "*(u32 *)(r1 + 8) = 0", "may only read"},
+        {"perf_event", "r0 = *(u64 *)(r1 + 160)", nullptr},
+        {"perf_event", "r0 = *(u32 *)(r1 + 160)", "field regs"},
+        {"perf_event", "r0 = *(u16 *)(r1 + 170)", nullptr},
+        {"raw_tp/x", "r0 = *(u64 *)(r1 + 88)", nullptr},
+        {"raw_tp/x", "r0 = *(u64 *)(r1 + 96)", "no field is there"},
+        {"syscall", "*(u64 *)(r1 + 4096) = 1", nullptr},
+        {"sk_reuseport", "r0 = *(u16 *)(r1 + 20)", nullptr},
+        {"sk_reuseport", "r0 = *(u8 *)(r1 + 20)", "field eth_protocol"},
+        {"flow_dissector", "r0 = *(u64 *)(r1 + 144)", nullptr},
+        {"flow_dissector", "r0 = *(u32 *)(r1 + 0)", "field len"},
+        {"sockops", "*(u32 *)(r1 + 4) = 1", nullptr},
+        {"sockops", "*(u32 *)(r1 + 8) = 1", "may only read field args"},
+    };
+    for (const auto& c : cases) {
+        const auto bound = bind_text(std::string(c.text) + "\nr0 = 1\nexit", c.section);
+        if (c.refused == nullptr) {
+            EXPECT_TRUE(bound.ok()) << c.section << ": " << c.text << "\n" << error_of(bound);
+            continue;
+        }
+        ASSERT_FALSE(bound.ok()) << c.section << ": " << c.text;
+        EXPECT_EQ(bound.error().code(), Errc::Rejected);
+        EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
+    }
+}
+
+TEST(Bind, ATypeWhoseRulesDependOnTheAttachTypeMustNameIt) {
+    const auto program = linked("r0 = 1\nexit", "mine");
+    EXPECT_REFUSED(bind(object_with("GPL"), program, {.type = ProgramType::CgroupSockAddr}), Unresolved,
+                   "need one of their attach types");
+    EXPECT_ACCEPTED(bind(object_with("GPL"), program,
+                         {.type = ProgramType::CgroupSockAddr, .attach = platform::AttachType::Connect6}));
+    const auto sock = bind(object_with("GPL"), program, {.type = ProgramType::CgroupSock});
+    EXPECT_ACCEPTED(sock);
+    EXPECT_EQ(sock->attach, platform::AttachType::SockCreate);
+}
+
+TEST(Bind, ProblemsCanBeKeptForWhoeverProvesWhatIsExecuted) {
+    object::LinkedProgram program = linked(R"(
+        r2 = *(u32 *)(r1 + 12)
+        if r2 == 0 goto both
+        call 212
+        r0 = *(u32 *)(r1 + 64)
+        r1 = r10
+        r1 += -8
+    both:
+        r0 = *(u32 *)(r1 + 0)
+        r0 = 2
+        exit)");
+    EXPECT_REFUSED(bind(object_with("GPL"), program), Unresolved, "number 212");
+    const auto bound = bind(object_with("GPL"), program, {.keep_problems = true});
+    EXPECT_ACCEPTED(bound);
+    // The call clobbers r1, so that what follows it is a context access no more.
+    ASSERT_EQ(bound->problems.size(), 2u);
+    EXPECT_EQ(bound->bindings[2].kind, BindingKind::Problem);
+    ASSERT_NE(bound->problem_at(2), nullptr);
+    EXPECT_EQ(bound->problem_at(2)->kind, BindProblem::Kind::Refused);
+    EXPECT_EQ(bound->problem_at(2)->code, Errc::Unresolved);
+    ASSERT_NE(bound->problem_at(6), nullptr);
+    EXPECT_EQ(bound->problem_at(6)->kind, BindProblem::Kind::Unclear);
+    EXPECT_EQ(bound->problem_at(0), nullptr);
+    EXPECT_EQ(bound->bindings[0].kind, BindingKind::Context);
+    // Once it is proved that the base is the context, the access can be bound.
+    const auto insn = isa::decode(program.code, 6);
+    ASSERT_TRUE(insn.ok());
+    const auto access = context_access(*bound, 6, *insn, 0);
+    ASSERT_TRUE(access.ok());
+    EXPECT_EQ(access->field, static_cast<uint16_t>(FieldId::XdpData));
+    EXPECT_FALSE(context_access(*bound, 6, *insn, 64).ok());
 }
 
 TEST(Bind, TheContextIsFollowedThroughSpillsBranchesAndSums) {
