@@ -91,6 +91,7 @@ State random_state(Random& random) {
             symbol.region.nullable = random.once_in(2);
             symbol.region.alive = !random.once_in(4);
             symbol.region.owned = random.once_in(4);
+            symbol.region.read_only_data = random.once_in(4);
             symbol.region.size = static_cast<uint32_t>(random.below(3) * 1000);
             if (random.once_in(3)) symbol.region.length = sym();
             if (random.once_in(3) && symbol.region.kind != RegionKind::Function) symbol.region.map = 1;

@@ -30,8 +30,16 @@ std::vector<isa::InsnIndex> cut_places(const object::LinkedProgram& program) {
         }
     }
     std::vector<isa::InsnIndex> cuts;
-    for (isa::InsnIndex at = 0; at < code.size(); ++at) {
-        if (predecessors[at] >= 2) cuts.push_back(at);
+    unsigned branches = 0;
+    for (isa::InsnIndex at = 0; at < code.size();) {
+        const auto insn = isa::decode(code, at);
+        if (!insn) break;
+        if (predecessors[at] >= 2 || branches == most_branches) {
+            cuts.push_back(at);
+            branches = 0;
+        }
+        branches += insn->row().is_conditional();
+        at += insn->slots();
     }
     return cuts;
 }

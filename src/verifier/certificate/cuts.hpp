@@ -14,8 +14,11 @@ namespace skep::verifier {
 
 /// Cut places of a program, ascending: each instruction with two or more predecessors in its function (a function's
 /// entry counts as one, and so does falling through), each target of a backward jump, and each instruction after a
-/// local call. Phase::CallbackHead is a cut everywhere and is not listed. Requires: well-formed code.
-/// So every cycle of a function's instructions passes a cut, and the walks from one cut form a tree.
+/// local call, and one after every `most_branches` conditional jumps without any. Phase::CallbackHead is a cut
+/// everywhere and is not listed. Requires: well-formed code.
+/// So every cycle of a function's instructions passes a cut, the walks from one cut form a tree, and the states that
+/// wait at its forks are few.
+constexpr unsigned most_branches = 64;
 std::vector<isa::InsnIndex> cut_places(const object::LinkedProgram& program);
 
 /// Search and checker alike compact() a running state, after a step, once it holds more symbols than this. (Forgetting

@@ -41,5 +41,17 @@ TEST(Cuts, AreTheJoinsLoopHeadsAndReturnPoints) {
     }
 }
 
+TEST(Cuts, ComeAfterManyBranchesWithoutOne) {
+    std::string text = "r0 = 0\n";
+    for (unsigned i = 0; i < 3 * most_branches; ++i) text += "if r1 > 7 goto out\n";
+    const auto code = isa::assemble(text + "exit\nout:\nexit\n");
+    ASSERT_TRUE(code);
+    object::LinkedProgram program;
+    program.code = *code;
+    program.subprograms = {{"f", 0, static_cast<isa::InsnIndex>(code->size())}};
+    EXPECT_THAT(cut_places(program), testing::ElementsAre(most_branches + 1, 2 * most_branches + 1,
+                                                          3 * most_branches + 1, 3 * most_branches + 2));
+}
+
 }  // namespace
 }  // namespace skep::verifier

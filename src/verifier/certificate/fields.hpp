@@ -195,13 +195,14 @@ void code_region(Io& io, R& region) {
                      uint64_t{region.owned} << 3 | uint64_t{region.type != 0} << 4 |
                      uint64_t{region.map != no_map} << 5 | uint64_t{region.frame != 0} << 6 |
                      uint64_t{region.size != 0} << 7 | uint64_t{region.length != no_sym} << 8 |
-                     uint64_t{region.meta != no_sym} << 9;
-    io.number(flags, (uint64_t{1} << 10) - 1);
+                     uint64_t{region.meta != no_sym} << 9 | uint64_t{region.read_only_data} << 10;
+    io.number(flags, (uint64_t{1} << 11) - 1);
     if constexpr (Io::reads) {
         region.nullable = (flags & 1) != 0;
         region.alive = (flags & 2) == 0;
         region.writable = (flags & 4) == 0;
         region.owned = (flags & 8) != 0;
+        region.read_only_data = (flags >> 10 & 1) != 0;
     }
     if ((flags >> 4 & 1) != 0) io.number(region.type, UINT8_MAX);
     if ((flags >> 5 & 1) != 0) {
