@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/search/join.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "verifier/state/numbers.hpp"
+
+namespace skep::verifier {
+
+namespace {
+
+bool same_frames(const State& a, const State& b) {
+    if (a.at != b.at || a.frames.size() != b.frames.size() || a.references.size() != b.references.size() ||
+        a.callbacks.size() != b.callbacks.size() || a.lock.has_value() != b.lock.has_value()) {
+        return false;
+    }
+    for (size_t i = 0; i < a.frames.size(); ++i) {
+        const Frame &x = a.frames[i], &y = b.frames[i];
+        if (x.function != y.function || x.kind != y.kind || x.call != y.call) return false;
+    }
+    for (size_t i = 0; i < a.references.size(); ++i) {
+        if (a.references[i].acquired != b.references[i].acquired) return false;
+    }
+    for (size_t i = 0; i < a.callbacks.size(); ++i) {
+        const CallbackLoop &x = a.callbacks[i], &y = b.callbacks[i];
+        if (x.call != y.call || x.function != y.function || x.map != y.map) return false;
+    }
+    return !a.lock || a.lock->offset == b.lock->offset;
+}
+
+/// Regions that one region can stand for: nullable and dead are the looser ones.
+bool joinable(const Region& a, const Region& b) {
+    Region same = b;
+    same.nullable = a.nullable;
+    same.alive = a.alive;
+    same.length = a.length;
+    same.meta = a.meta;
+    return same == a && (a.length == no_sym) == (b.length == no_sym) && (a.meta == no_sym) == (b.meta == no_sym);
+}
+
+Num widened(const Num& old, const Num& joined, const Widening& widening) {
+    Num out = joined;
+    if (!num::subset(joined.wide, old.wide)) {
+        const auto& t = widening.thresholds;
+        const bool plain = !old.wide.wraps() && !joined.wide.wraps();
+        if (widening.far || t.empty()) {
+            out.wide = num::Arc<uint64_t>::full();
+            if (plain && joined.umin() == old.umin()) out.wide = num::Arc<uint64_t>::range(old.umin(), UINT64_MAX);
+        } else if (plain) {
+            uint64_t low = joined.umin(), high = joined.umax();
+            if (low < old.umin()) low = *std::prev(std::upper_bound(t.begin(), t.end(), low));
+            if (high > old.umax()) high = *std::lower_bound(t.begin(), t.end(), high);
+            out.wide = num::Arc<uint64_t>::range(low, high);
+        } else {
+            const auto less = [](uint64_t a, uint64_t b) { return static_cast<int64_t>(a) < static_cast<int64_t>(b); };
+            int64_t low = smin_of(joined), high = smax_of(joined);
+            int64_t next_low = INT64_MIN, next_high = INT64_MAX;
+            for (const uint64_t word : t) {
+                const auto k = static_cast<int64_t>(word);
+                if (k <= low && k > next_low) next_low = k;
+                if (k >= high && k < next_high) next_high = k;
+            }
+            (void)less;
+            if (low < smin_of(old)) low = next_low;
+            if (high > smax_of(old)) high = next_high;
+            out.wide = {static_cast<uint64_t>(low), static_cast<uint64_t>(high) - static_cast<uint64_t>(low)};
+        }
+    }
+    if (!num::subset(joined.narrow, old.narrow)) out.narrow = num::Arc<uint32_t>::full();
+    if (!num::subset(joined.bits, old.bits) && joined.bits.mask != 0) {
+        // What stays is the alignment: bits below the lowest unknown one.
+        const uint64_t known = (uint64_t{1} << std::countr_zero(joined.bits.mask)) - 1;
+        out.bits = {joined.bits.value & known, ~known};
+    }
+    const auto reduced = num::reduce(out);
+    return reduced ? *reduced : out;
+}
+
+class Joining {
+  public:
+    Joining(const State& a, const State& b, const Widening& widening) : a_(a), b_(b), widening_(widening) {}
+
+    std::optional<State> run() {
+        if (!same_frames(a_, b_)) return {};
+        out_.at = a_.at;
+        out_.lossy = true;
+        for (size_t i = 0; i < a_.frames.size(); ++i) {
+            Frame frame = a_.frames[i];
+            frame.stack = nullptr;
+            frame.saved = {};
+            frame.saved_set = 0;
+            const auto base = merge_base(a_.frames[i].base, b_.frames[i].base);
+            if (!base) return {};
+            frame.base = *base;
+            out_.frames.push_back(std::move(frame));
+        }
+        if (a_.packet != no_sym && b_.packet != no_sym) {
+            if (const auto base = merge_base(a_.packet, b_.packet)) out_.packet = *base;
+        }
+        for (size_t i = 0; i < a_.references.size(); ++i) {
+            const auto base = merge_base(a_.references[i].base, b_.references[i].base);
+            if (!base) return {};
+            out_.references.push_back({*base, a_.references[i].acquired});
+        }
+        if (a_.lock) {
+            const auto base = merge_base(a_.lock->base, b_.lock->base);
+            if (!base) return {};
+            out_.lock = *a_.lock;
+            out_.lock->base = *base;
+        }
+        link_constants();
+        if (!merge_locations()) return {};
+        keep_definitions();
+        keep_relations();
+        compact(out_);
+        return std::move(out_);
+    }
+
+  private:
+    struct Pair {
+        Val a, b;
+        Sym sym;
+    };
+
+    std::optional<Sym> merge_base(Sym a, Sym b) {
+        for (const auto& [x, y, sym] : bases_) {
+            if (x == a && y == b) return sym;
+            if (x == a || y == b) {
+                // One region on one side is two on the other: only what is not owned may be told apart.
+                if (a_[a].region.owned || b_[b].region.owned) return {};
+            }
+        }
+        const Region &ra = a_[a].region, &rb = b_[b].region;
+        if (ra.kind == RegionKind::None || !joinable(ra, rb)) return {};
+        Region region = ra;
+        region.nullable = ra.nullable || rb.nullable;
+        region.alive = ra.alive && rb.alive;
+        if (ra.length != no_sym) region.length = plain_symbol(ra.length, rb.length);
+        if (ra.meta != no_sym) region.meta = plain_symbol(ra.meta, rb.meta);
+        const Sym sym = new_region(out_, region, a_[a].origin);
+        if (a_[a].def == b_[b].def) out_[sym].def = a_[a].def;
+        bases_.push_back({a, b, sym});
+        return sym;
+    }
+
+    Sym plain_symbol(Sym a, Sym b) {
+        const Val va = Val::symbol(a), vb = Val::symbol(b);
+        for (const Pair& p : pairs_) {
+            if (p.a == va && p.b == vb) return p.sym;
+        }
+        return make_pair(va, vb);
+    }
+
+    Sym make_pair(const Val& a, const Val& b) {
+        const Num na = number_of(a_, a), nb = number_of(b_, b);
+        Num n = num::join(na, nb);
+        if (widening_.on && !num::subset(nb, na)) n = widened(na, n, widening_);
+        const isa::InsnIndex origin = a.is_single() ? a_[a.a.sym].origin : b.is_single() ? b_[b.a.sym].origin : no_insn;
+        const Sym sym = new_symbol(out_, n, origin);
+        out_[sym].lossy = true;
+        pairs_.push_back({a, b, sym});
+        return sym;
+    }
+
+    /// (a, b) as factor * N + k of a pair that is there.
+    std::optional<Val> linked(const Val& a, const Val& b) const {
+        unsigned tries = 0;
+        for (size_t i = pairs_.size(); i-- > 0 && tries < 24; ++tries) {
+            const Pair& p = pairs_[i];
+            const auto factor = factor_between(p, a, b);
+            if (!factor) continue;
+            const auto pa = multiply(p.a, *factor), pb = multiply(p.b, *factor);
+            if (!pa || !pb) continue;
+            const auto ka = subtract(a, *pa), kb = subtract(b, *pb);
+            if (!ka || !kb || !ka->is_constant() || !kb->is_constant() || ka->k != kb->k) continue;
+            return plus(Val::symbol(p.sym, *factor), ka->k);
+        }
+        return {};
+    }
+
+    static std::optional<int32_t> factor_between(const Pair& p, const Val& a, const Val& b) {
+        int64_t over = 0, under = 0;
+        if (p.a.a.factor != 0) {
+            over = a.a.factor, under = p.a.a.factor;
+        } else if (p.b.a.factor != 0) {
+            over = b.a.factor, under = p.b.a.factor;
+        } else {
+            if (!a.is_constant() || !b.is_constant()) return {};
+            over = static_cast<int64_t>(a.k - b.k), under = static_cast<int64_t>(p.a.k - p.b.k);
+        }
+        if (under == 0 || over == 0 || over % under != 0) return {};
+        const int64_t factor = over / under;
+        if (factor > INT32_MAX || factor < INT32_MIN) return {};
+        return static_cast<int32_t>(factor);
+    }
+
+    Val merge_number(const Val& a, const Val& b) {
+        if (a.is_constant() && a == b) return a;
+        if (const auto form = linked(a, b)) return *form;
+        // A multiple of something: the something gets the symbol, so that others can be told in it.
+        const int32_t fa = a.is_single() ? a.a.factor : 0, fb = b.is_single() ? b.a.factor : 0;
+        const int32_t f = fa != 0 ? fa : fb;
+        if (f != 0 && f != 1 && (fa == 0 || fb == 0 || fa == fb) && f != INT32_MIN) {
+            const uint64_t k = fa != 0 ? a.k : b.k;
+            const auto part = [&](const Val& v, int32_t factor) -> std::optional<Val> {
+                if (factor != 0) return v.k == k ? std::optional(Val::symbol(v.a.sym)) : std::nullopt;
+                const auto rest = static_cast<int64_t>(v.k - k);
+                if (!v.is_constant() || rest % f != 0) return {};
+                return Val::constant(static_cast<uint64_t>(rest / f));
+            };
+            const auto pa = part(a, fa), pb = part(b, fb);
+            if (pa && pb) {
+                if (const auto form = linked(*pa, *pb)) {
+                    if (const auto scaled = multiply(*form, f)) return plus(*scaled, k);
+                }
+                return plus(Val::symbol(make_pair(*pa, *pb), f), k);
+            }
+        }
+        return Val::symbol(make_pair(a, b));
+    }
+
+    /// Nothing: an address on one side only, or of other things.
+    std::optional<Val> merge(const Val& a, const Val& b) {
+        const auto pa = pointer_of(a_, a), pb = pointer_of(b_, b);
+        if (pa && pb) {
+            const auto base = merge_base(pa->base, pb->base);
+            if (!base) return {};
+            return add(Val::symbol(*base), merge_number(pa->offset, pb->offset));
+        }
+        if (is_tainted(a_, a) || is_tainted(b_, b)) return {};
+        return merge_number(a, b);
+    }
+
+    /// Locations that are two different constants: those that differ least get their symbol first, so that the others
+    /// can be told as multiples (a counter and what it counts in steps).
+    void link_constants() {
+        std::vector<std::pair<Val, Val>> found;
+        const auto look = [&](const Val& a, const Val& b) {
+            const auto pa = pointer_of(a_, a), pb = pointer_of(b_, b);
+            const Val& x = pa ? pa->offset : a;
+            const Val& y = pb ? pb->offset : b;
+            if (pa.has_value() == pb.has_value() && x.is_constant() && y.is_constant() && x.k != y.k)
+                found.push_back({x, y});
+        };
+        for (unsigned r = 0; r < a_.regs.size(); ++r) {
+            if (a_.is_set(r) && b_.is_set(r)) look(a_.regs[r], b_.regs[r]);
+        }
+        for (size_t f = 0; f < a_.frames.size(); ++f) {
+            const Frame &x = a_.frames[f], &y = b_.frames[f];
+            for (unsigned i = 0; i < 4; ++i) {
+                if ((x.saved_set & y.saved_set) >> i & 1) look(x.saved[i], y.saved[i]);
+            }
+            if (x.stack == nullptr || y.stack == nullptr || x.stack == y.stack) continue;
+            for (size_t i = 0; i < x.stack->size() && i < y.stack->size(); ++i) {
+                if ((*x.stack)[i].is_whole() && (*y.stack)[i].is_whole()) look((*x.stack)[i].val, (*y.stack)[i].val);
+            }
+        }
+        const auto gap = [](const std::pair<Val, Val>& p) {
+            const auto d = static_cast<int64_t>(p.first.k - p.second.k);
+            return d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
+        };
+        std::stable_sort(found.begin(), found.end(), [&](const auto& l, const auto& r) { return gap(l) < gap(r); });
+        for (const auto& [a, b] : found) {
+            if (!linked(a, b)) make_pair(a, b);
+        }
+    }
+
+    bool merge_locations() {
+        for (unsigned r = 0; r < a_.regs.size(); ++r) {
+            if (!a_.is_set(r) || !b_.is_set(r)) continue;
+            if (const auto v = merge(a_.regs[r], b_.regs[r])) out_.set_reg(r, *v);
+        }
+        for (size_t f = 0; f < a_.frames.size(); ++f) {
+            const Frame &x = a_.frames[f], &y = b_.frames[f];
+            Frame& out = out_.frames[f];
+            for (unsigned i = 0; i < 4; ++i) {
+                if (((x.saved_set & y.saved_set) >> i & 1) == 0) continue;
+                if (const auto v = merge(x.saved[i], y.saved[i])) {
+                    out.saved[i] = *v;
+                    out.saved_set = static_cast<uint8_t>(out.saved_set | 1u << i);
+                }
+            }
+            if (x.stack == nullptr || y.stack == nullptr) continue;
+            Stack stack;
+            for (size_t i = 0; i < x.stack->size() && i < y.stack->size(); ++i) {
+                stack.push_back(merge_cell((*x.stack)[i], (*y.stack)[i]));
+            }
+            out.own_stack() = std::move(stack);
+        }
+        for (size_t i = 0; i < a_.callbacks.size(); ++i) {
+            CallbackLoop loop = a_.callbacks[i];
+            const auto context = merge(loop.context, b_.callbacks[i].context);
+            const auto rounds = merge(loop.rounds, b_.callbacks[i].rounds);
+            if (!context || !rounds) return false;
+            loop.context = *context, loop.rounds = *rounds;
+            out_.callbacks.push_back(loop);
+        }
+        for (const Ghost& ghost : a_.ghosts) {
+            const auto other =
+                std::find_if(b_.ghosts.begin(), b_.ghosts.end(), [&](const Ghost& g) { return g.cut == ghost.cut; });
+            if (other == b_.ghosts.end()) continue;
+            if (const auto v = merge(ghost.measure, other->measure)) out_.ghosts.push_back({ghost.cut, *v});
+        }
+        return true;
+    }
+
+    Cell merge_cell(const Cell& a, const Cell& b) {
+        Cell out;
+        const auto whole = [](const Cell& c) -> std::optional<Val> {
+            if (c.is_whole()) return c.val;
+            uint64_t word = 0;
+            for (unsigned i = 0; i < 8; ++i) {
+                if (c.kind[i] != Byte::Const) return {};
+                word |= uint64_t{c.detail[i]} << (8 * i);
+            }
+            return Val::constant(word);
+        };
+        const auto wa = whole(a), wb = whole(b);
+        if (wa && wb && (a.is_whole() || b.is_whole())) {
+            if (const auto v = merge(*wa, *wb)) {
+                out.set_whole(*v);
+                return out;
+            }
+        }
+        std::optional<Val> part;
+        bool part_tried = false;
+        for (unsigned i = 0; i < 8; ++i) {
+            if (a.kind[i] == Byte::Unset || b.kind[i] == Byte::Unset) continue;
+            if (a.kind[i] == Byte::Const && b.kind[i] == Byte::Const && a.detail[i] == b.detail[i]) {
+                out.kind[i] = Byte::Const, out.detail[i] = a.detail[i];
+                continue;
+            }
+            out.kind[i] = Byte::Misc;
+            if (a.kind[i] != Byte::Part || b.kind[i] != Byte::Part || a.detail[i] != b.detail[i]) continue;
+            if (!part_tried) part = merge(a.val, b.val), part_tried = true;
+            if (part && !(is_tainted(out_, *part) && !(a.is_whole() && b.is_whole()))) {
+                out.kind[i] = Byte::Part, out.detail[i] = a.detail[i];
+            }
+        }
+        if (out.has_part()) out.val = *part;
+        return out;
+    }
+
+    /// A definition stays if both sides have it over forms that are paired.
+    void keep_definitions() {
+        const auto paired = [&](const Val& a, const Val& b) -> std::optional<Val> {
+            if (a.is_constant() && a == b) return a;
+            return linked(a, b);
+        };
+        const size_t count = pairs_.size();
+        for (size_t i = 0; i < count; ++i) {
+            const Pair p = pairs_[i];
+            if (!p.a.is_shifted_symbol() || p.a.k != 0 || !p.b.is_shifted_symbol() || p.b.k != 0) continue;
+            const Definition &da = a_[p.a.a.sym].def, &db = b_[p.b.a.sym].def;
+            if (!da.any() || da.operation != db.operation || da.is32 != db.is32) continue;
+            const auto x = paired(da.x, db.x), y = paired(da.y, db.y);
+            if (x && y && !x->mentions(p.sym) && !y->mentions(p.sym)) out_[p.sym].def = {da.operation, da.is32, *x, *y};
+        }
+    }
+
+    void keep_relations() {
+        const auto touches = [](const Val& v, Sym s) { return v.is_shifted_symbol() && v.a.sym == s; };
+        const auto consider = [&](const Pair& x, const Pair& y) {
+            if (x.sym == y.sym || out_.relations.size() >= max_relations) return;
+            for (const Relation& r : out_.relations) {
+                if (r.x == x.sym && r.y == y.sym) return;
+            }
+            const auto ua = upper_difference(a_, x.a, y.a), ub = upper_difference(b_, x.b, y.b);
+            if (!ua || !ub) return;
+            if (widening_.on && *ub > *ua) return;
+            add_relation(out_, Val::symbol(x.sym), Val::symbol(y.sym), std::max(*ua, *ub));
+        };
+        if (pairs_.size() > 40) return;
+        for (const Pair& x : pairs_) {
+            for (const Pair& y : pairs_) {
+                bool wanted = false;
+                for (const Relation& r : a_.relations) wanted = wanted || (touches(x.a, r.x) && touches(y.a, r.y));
+                for (const Relation& r : b_.relations) wanted = wanted || (touches(x.b, r.x) && touches(y.b, r.y));
+                if (wanted) consider(x, y);
+            }
+        }
+    }
+
+    const State& a_;
+    const State& b_;
+    const Widening& widening_;
+    State out_;
+    struct Bases {
+        Sym a, b, sym;
+    };
+    std::vector<Bases> bases_;
+    std::vector<Pair> pairs_;
+};
+
+}  // namespace
+
+std::optional<unsigned> distance(const State& a, const State& b) {
+    if (!same_frames(a, b)) return {};
+    unsigned sum = 0;
+    const auto compare = [&](const Val& x, const Val& y) {
+        const auto px = pointer_of(a, x), py = pointer_of(b, y);
+        if (px.has_value() != py.has_value()) {
+            sum += 64;
+        } else if (px) {
+            if (!joinable(a[px->base].region, b[py->base].region))
+                sum += 64;
+            else if (a[px->base].region.nullable != b[py->base].region.nullable)
+                sum += 32;
+            else if (px->offset != py->offset)
+                sum += 4;
+        } else if (x.is_constant() != y.is_constant()) {
+            sum += 3;
+        } else if (x.is_constant() && x.k != y.k) {
+            sum += 4;
+        } else if (!x.is_constant() && number_of(a, x) != number_of(b, y)) {
+            sum += 1;
+        }
+    };
+    for (unsigned r = 0; r < a.regs.size(); ++r) {
+        if (a.is_set(r) != b.is_set(r))
+            sum += 16;
+        else if (a.is_set(r))
+            compare(a.regs[r], b.regs[r]);
+    }
+    for (size_t f = 0; f < a.frames.size(); ++f) {
+        const Frame &x = a.frames[f], &y = b.frames[f];
+        for (unsigned i = 0; i < 4; ++i) {
+            if (((x.saved_set ^ y.saved_set) >> i & 1) != 0)
+                sum += 16;
+            else if ((x.saved_set >> i & 1) != 0)
+                compare(x.saved[i], y.saved[i]);
+        }
+        if (x.stack == y.stack) continue;
+        if (x.stack == nullptr || y.stack == nullptr) {
+            sum += 8;
+            continue;
+        }
+        for (size_t i = 0; i < x.stack->size() && i < y.stack->size(); ++i) {
+            const Cell &cx = (*x.stack)[i], &cy = (*y.stack)[i];
+            if (cx.is_whole() && cy.is_whole())
+                compare(cx.val, cy.val);
+            else if (cx.kind != cy.kind)
+                sum += 8;
+            else if (cx.detail != cy.detail)
+                sum += 4;
+        }
+    }
+    return sum;
+}
+
+std::optional<State> join(const State& old, const State& arriving, const Widening& widening) {
+    return Joining(old, arriving, widening).run();
+}
+
+}  // namespace skep::verifier

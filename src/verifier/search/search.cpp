@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/search/search.hpp"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "verifier/certificate/cuts.hpp"
+#include "verifier/rules/rules.hpp"
+#include "verifier/search/join.hpp"
+#include "verifier/search/subsume.hpp"
+#include "verifier/state/numbers.hpp"
+
+namespace skep::verifier {
+
+namespace {
+
+using isa::InsnIndex;
+constexpr uint32_t none = UINT32_MAX;
+constexpr uint32_t per_cut = 8;                      // ghost ids: cut * per_cut + candidate
+constexpr uint64_t most_rounds = uint64_t{1} << 33;  // a loop that may run longer counts as unbounded
+constexpr uint32_t most_contexts = 20'000;
+
+/// What is known of a candidate's movement from one visit of the head to the next.
+enum class Movement : uint8_t { Unknown, Up, Down, Neither };
+
+struct Cut {
+    Place place;
+    std::vector<InsnIndex> calls;  ///< call string
+    std::vector<InsnIndex> rank;   ///< order of work: calls, then the place
+    std::vector<uint32_t> nodes;
+    uint32_t loop = none;            ///< index into Structure::loops
+    std::vector<Movement> movement;  ///< one per candidate of the loop
+    bool revisited = false;          ///< reached again from its own body
+};
+
+struct Node {
+    State state;
+    uint32_t cut = 0;
+    uint32_t growths = 0;
+    uint32_t parent = none;  ///< the node whose walk made it first
+    uint32_t path = none;    ///< the way from there, in the pool
+    bool queued = false;
+    std::vector<uint32_t> targets;
+};
+
+/// One branch of a path, linked to the one before it.
+struct Turn {
+    uint32_t before = none;
+    InsnIndex insn = 0;
+    Step::Kind kind = Step::Kind::Taken;
+};
+
+class Search {
+  public:
+    Search(const Subject& subject, const Structure& structure, const Strategy& strategy, Statistics& statistics)
+        : subject_(subject),
+          structure_(structure),
+          strategy_(strategy),
+          statistics_(statistics),
+          rules_(subject),
+          queue_(Order{this}) {}
+
+    SearchResult run() {
+        roots_.push_back({arrive(rules_.entry_state(), none, none, false), 0, no_map});
+        while (!failure_ && !queue_.empty()) {
+            const uint32_t node = *queue_.begin();
+            queue_.erase(queue_.begin());
+            nodes_[node].queued = false;
+            walk(node);
+        }
+        SearchResult result;
+        if (!failure_) choose_measures();
+        statistics_.cuts = static_cast<uint32_t>(cuts_.size());
+        statistics_.disjuncts = static_cast<uint32_t>(nodes_.size());
+        if (failure_) {
+            result.failure = std::move(failure_);
+        } else {
+            result.certificate = certificate();
+        }
+        return result;
+    }
+
+  private:
+    struct Order {
+        const Search* search;
+        bool operator()(uint32_t a, uint32_t b) const {
+            const auto &ra = search->cuts_[search->nodes_[a].cut].rank, &rb = search->cuts_[search->nodes_[b].cut].rank;
+            if (ra != rb) return ra < rb;
+            return a < b;
+        }
+    };
+
+    // Ghosts.
+
+    /// The value of a candidate in a state at its head: a register's or cell's number, of a pointer its offset.
+    static std::optional<Val> candidate_value(const State& s, const Candidate& candidate) {
+        std::optional<Val> v;
+        if (candidate.reg != 0xff) {
+            if (s.is_set(candidate.reg)) v = s.reg(candidate.reg);
+        } else if (s.frames.back().stack != nullptr && candidate.cell < s.frames.back().stack->size()) {
+            const Cell& cell = (*s.frames.back().stack)[candidate.cell];
+            if (cell.is_whole()) v = cell.val;
+        }
+        if (!v) return {};
+        if (const auto pointer = pointer_of(s, *v)) return pointer->offset;
+        if (is_tainted(s, *v)) return {};
+        return v;
+    }
+
+    void set_ghosts(State& s, uint32_t cut) const {
+        const Cut& c = cuts_[cut];
+        std::erase_if(s.ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
+        if (c.loop == none) return;
+        const auto& candidates = structure_.loops[c.loop].candidates;
+        for (uint32_t i = 0; i < candidates.size(); ++i) {
+            if (c.movement[i] == Movement::Neither) continue;
+            if (const auto v = candidate_value(s, candidates[i])) s.ghosts.push_back({cut * per_cut + i, *v});
+        }
+    }
+
+    /// Ghosts of loops that the state has left, or that have lost their use.
+    void drop_ghosts(State& s) const {
+        std::erase_if(s.ghosts, [&](const Ghost& g) {
+            const Cut& c = cuts_[g.cut / per_cut];
+            if (c.movement[g.cut % per_cut] == Movement::Neither) return true;
+            const size_t depth = c.calls.size() + 1;  // frames at the head
+            if (s.frames.size() < depth) return true;
+            for (size_t i = 1; i < depth; ++i) {
+                if (s.frames[i].call != c.calls[i - 1]) return true;
+            }
+            const InsnIndex at = s.frames.size() == depth ? s.at.insn : s.frames[depth].call;
+            return !structure_.in_body(structure_.loops[c.loop], subject_, at);
+        });
+    }
+
+    /// Compares an arrival from the loop's own body with the last visit. True: it is one.
+    bool note_movement(const State& s, Cut& c, uint32_t cut) {
+        bool again = false;
+        for (const Ghost& g : s.ghosts) {
+            if (g.cut / per_cut != cut) continue;
+            again = true;
+            Movement& movement = c.movement[g.cut % per_cut];
+            if (movement == Movement::Neither) continue;
+            const auto now = candidate_value(s, structure_.loops[c.loop].candidates[g.cut % per_cut]);
+            const auto up = now ? upper_difference(s, g.measure, *now) : std::nullopt;
+            const auto down = now ? upper_difference(s, *now, g.measure) : std::nullopt;
+            const Movement seen = up && *up <= -1       ? Movement::Up
+                                  : down && *down <= -1 ? Movement::Down
+                                                        : Movement::Neither;
+            movement = movement == Movement::Unknown || movement == seen ? seen : Movement::Neither;
+        }
+        return again;
+    }
+
+    // Projection: what no later instruction reads is forgotten.
+    void project(State& s) const {
+        const bool head = s.at.phase == Phase::CallbackHead;
+        const InsnIndex after = head ? s.at.insn + 1 : s.at.insn;
+        const uint16_t regs = structure_.live[after].regs;
+        for (unsigned r = 0; r < s.regs.size(); ++r) {
+            if (s.is_set(r) && (regs >> r & 1) == 0) s.unset_reg(r);
+        }
+        for (size_t i = 0; i < s.frames.size(); ++i) {
+            Frame& frame = s.frames[i];
+            if (i > 0) {
+                const uint16_t later = structure_.live[frame.call + 1].regs;
+                for (unsigned k = 0; k < 4; ++k) {
+                    if ((later >> (6 + k) & 1) != 0) continue;
+                    frame.saved_set = static_cast<uint8_t>(frame.saved_set & ~(1u << k));
+                    frame.saved[k] = {};
+                }
+            }
+            if (frame.stack == nullptr) continue;
+            const InsnIndex at = i + 1 < s.frames.size() ? s.frames[i + 1].call : s.at.insn;
+            const uint64_t cells = structure_.live[at].cells;
+            const auto dead = [&](size_t c) { return (cells >> c & 1) == 0 && !(*frame.stack)[c].is_unset(); };
+            size_t keep = frame.stack->size();
+            while (keep > 0 && ((*frame.stack)[keep - 1].is_unset() || dead(keep - 1))) --keep;
+            bool change = keep != frame.stack->size();
+            for (size_t c = 0; c < keep && !change; ++c) change = dead(c);
+            if (!change) continue;
+            Stack& stack = frame.own_stack();
+            stack.resize(keep);
+            for (size_t c = 0; c < keep; ++c) {
+                if ((cells >> c & 1) == 0) stack[c] = {};
+            }
+            if (keep == 0) frame.stack = nullptr;
+        }
+        compact(s);
+    }
+
+    uint32_t find_cut(const State& s) {
+        std::vector<InsnIndex> calls;
+        uint64_t hash = s.at.insn * 2 + (s.at.phase == Phase::CallbackHead ? 1 : 0);
+        for (size_t i = 1; i < s.frames.size(); ++i) {
+            calls.push_back(s.frames[i].call);
+            hash = hash * 0x9e3779b97f4a7c15 + s.frames[i].call + 1;
+        }
+        for (const uint32_t cut : by_hash_[hash]) {
+            if (cuts_[cut].place == s.at && cuts_[cut].calls == calls) return cut;
+        }
+        Cut cut;
+        cut.place = s.at;
+        cut.rank = calls;
+        cut.rank.push_back(s.at.insn);
+        cut.calls = std::move(calls);
+        if (s.at.phase == Phase::Normal) cut.loop = structure_.loop_at[s.at.insn];
+        if (cut.loop != none) cut.movement.assign(structure_.loops[cut.loop].candidates.size(), Movement::Unknown);
+        by_hash_[hash].push_back(static_cast<uint32_t>(cuts_.size()));
+        cuts_.push_back(std::move(cut));
+        return static_cast<uint32_t>(cuts_.size() - 1);
+    }
+
+    void enqueue(uint32_t node) {
+        if (nodes_[node].queued) return;
+        nodes_[node].queued = true;
+        queue_.insert(node);
+    }
+
+    uint32_t add_node(State&& s, uint32_t cut, uint32_t from, uint32_t path) {
+        Node node;
+        node.cut = cut;
+        node.parent = from;
+        node.path = path;
+        memory_ += sizeof(State) + s.symbols.size() * sizeof(Symbol) + 64;
+        for (const Frame& f : s.frames) memory_ += f.stack == nullptr ? 0 : f.stack->size() * sizeof(Cell);
+        node.state = std::move(s);
+        nodes_.push_back(std::move(node));
+        const auto index = static_cast<uint32_t>(nodes_.size() - 1);
+        cuts_[cut].nodes.push_back(index);
+        enqueue(index);
+        if (memory_ > subject_.options.memory_budget)
+            limit(Rule::MemoryLimit, nodes_[index].state.at.insn,
+                  "the kept states need more than " + std::to_string(subject_.options.memory_budget >> 20) + " MiB");
+        statistics_.peak_state_bytes = std::max<uint64_t>(statistics_.peak_state_bytes, memory_);
+        return index;
+    }
+
+    void limit(Rule rule, InsnIndex at, std::string what) {
+        if (failure_) return;
+        Failure failure;
+        failure.rule = rule;
+        failure.insn = at;
+        failure.what = std::move(what);
+        failure_ = std::move(failure);
+    }
+
+    /// A state at a cut: it is inside a node, becomes one, or is joined to one. The node's index.
+    uint32_t arrive(State&& s, uint32_t from, uint32_t path, bool round) {
+        drop_ghosts(s);
+        const uint32_t cut = find_cut(s);
+        if (cuts_.size() > most_contexts * 4)
+            limit(Rule::ContextLimit, s.at.insn, "too many places times calling contexts");
+        bool again = round;
+        if (cuts_[cut].loop != none) again = note_movement(s, cuts_[cut], cut) || again;
+        std::erase_if(s.ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
+        project(s);
+        Cut& c = cuts_[cut];
+        c.revisited = c.revisited || again;
+        for (const uint32_t node : c.nodes) {
+            if (subsumes(nodes_[node].state, s)) return node;
+        }
+        const uint32_t room = again ? strategy_.unroll : strategy_.disjuncts;
+        if (c.nodes.size() < room) return add_node(std::move(s), cut, from, path);
+        uint32_t best = none;
+        unsigned least = UINT32_MAX;
+        for (const uint32_t node : c.nodes) {
+            const auto d = distance(nodes_[node].state, s);
+            if (d && *d < least) least = *d, best = node;
+        }
+        // States of another kind stay apart as long as there is room.
+        const bool unlike = best == none || least >= 32;
+        if (unlike && c.nodes.size() < strategy_.disjuncts) return add_node(std::move(s), cut, from, path);
+        if (best != none) {
+            Node& node = nodes_[best];
+            Widening widening;
+            widening.on =
+                (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 24;
+            widening.far = node.growths >= 14;
+            widening.thresholds = structure_.thresholds;
+            if (auto joined = join(node.state, s, widening)) {
+                ++statistics_.joins;
+                if (widening.on) ++statistics_.widenings;
+                std::erase_if(joined->ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
+                ++node.growths;
+                if (node.growths > 60) limit(Rule::StepLimit, s.at.insn, "the states at this place do not settle");
+                node.state = std::move(*joined);
+                enqueue(best);
+                return best;
+            }
+        }
+        if (c.nodes.size() < size_t{strategy_.disjuncts} * 8 + 64) return add_node(std::move(s), cut, from, path);
+        limit(Rule::StepLimit, s.at.insn, "too many different states at this place");
+        return c.nodes.front();
+    }
+
+    bool stops(const State& s) const { return s.at.phase == Phase::CallbackHead || structure_.is_cut[s.at.insn]; }
+
+    /// Executes the tree that begins in a node.
+    void walk(uint32_t index) {
+        struct Pending {
+            std::optional<State> state;
+            uint32_t path;
+            uint32_t target;  // without a state: it has arrived already
+        };
+        std::vector<Pending> pending;
+        std::vector<uint32_t> targets;
+        State s = nodes_[index].state;
+        set_ghosts(s, nodes_[index].cut);
+        uint32_t path = none;
+        bool going = true;
+        while (going || !pending.empty()) {
+            if (!going) {
+                Pending next = std::move(pending.back());
+                pending.pop_back();
+                if (!next.state) {
+                    targets.push_back(next.target);
+                    continue;
+                }
+                s = std::move(*next.state);
+                path = next.path;
+                going = true;
+            }
+            if (++statistics_.steps > strategy_.steps) {
+                limit(Rule::StepLimit, s.at.insn, "more than " + std::to_string(strategy_.steps) + " abstract steps");
+                return;
+            }
+            const InsnIndex at = s.at.insn;
+            const isa::Insn& insn = structure_.code[at];
+            Outcome out = rules_.step(s, insn);
+            limit_symbols(s);
+            if (out.notes.later_map != no_map) note_root(out.notes.later_function, out.notes.later_map);
+            switch (out.flow) {
+                case Flow::Failed: fail(std::move(*out.failure), index, path); return;
+                case Flow::Dead:
+                case Flow::Exit: going = false; continue;
+                case Flow::Next:
+                    if (out.taken) path = turn(path, at, Step::Kind::Taken);
+                    break;
+                case Flow::Fork: {
+                    const uint32_t other_path = turn(path, at, Step::Kind::Taken);
+                    path = turn(path, at, Step::Kind::NotTaken);
+                    if (stops(*out.other)) {
+                        pending.push_back({{}, none, arrive(std::move(*out.other), index, other_path, false)});
+                    } else {
+                        pending.push_back({std::move(out.other), other_path, none});
+                    }
+                    break;
+                }
+            }
+            if (failure_) return;
+            if (stops(s)) {
+                targets.push_back(arrive(std::move(s), index, path, out.callback_round));
+                going = false;
+                if (failure_) return;
+            }
+        }
+        nodes_[index].targets = std::move(targets);
+    }
+
+    void note_root(uint16_t function, uint16_t map) {
+        for (const Root& root : roots_) {
+            if (root.map == map && root.function == function) return;
+        }
+        const size_t slot = roots_.size();
+        roots_.push_back({none, function, map});
+        roots_[slot].disjunct = arrive(rules_.callback_state(function, map), none, none, false);
+    }
+
+    uint32_t turn(uint32_t before, InsnIndex insn, Step::Kind kind) {
+        turns_.push_back({before, insn, kind});
+        return static_cast<uint32_t>(turns_.size() - 1);
+    }
+
+    void fail(Failure&& failure, uint32_t node, uint32_t path) {
+        std::vector<Step> steps;
+        for (unsigned hops = 0; hops < 200; ++hops) {
+            for (; path != none; path = turns_[path].before)
+                steps.push_back({turns_[path].insn, turns_[path].kind, {}});
+            path = nodes_[node].path;
+            node = nodes_[node].parent;
+            if (node == none) break;
+        }
+        std::reverse(steps.begin(), steps.end());
+        failure.path = std::move(steps);
+        failure_ = std::move(failure);
+    }
+
+    // What the certificate says of loops.
+
+    struct Measure {
+        uint32_t candidate = none;
+        bool up = false;
+    };
+
+    void choose_measures() {
+        measures_.assign(cuts_.size(), {});
+        for (uint32_t i = 0; i < cuts_.size(); ++i) {
+            const Cut& c = cuts_[i];
+            if (c.loop == none || !c.revisited) continue;
+            uint64_t shortest = UINT64_MAX;
+            for (uint32_t k = 0; k < c.movement.size(); ++k) {
+                if (c.movement[k] != Movement::Up && c.movement[k] != Movement::Down) continue;
+                int64_t low = INT64_MAX, high = INT64_MIN;
+                bool all = true;
+                for (const uint32_t n : c.nodes) {
+                    const auto v = candidate_value(nodes_[n].state, structure_.loops[c.loop].candidates[k]);
+                    if (!v) {
+                        all = false;
+                        break;
+                    }
+                    const Num number = number_of(nodes_[n].state, *v);
+                    low = std::min(low, smin_of(number)), high = std::max(high, smax_of(number));
+                }
+                if (!all) continue;
+                const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+                if (range >= shortest) continue;
+                shortest = range;
+                measures_[i] = {k, c.movement[k] == Movement::Up};
+            }
+            if (shortest >= most_rounds && in_cycle(i)) {
+                Failure failure;
+                failure.rule = Rule::UnboundedLoop;
+                failure.insn = c.place.insn;
+                failure.what = measures_[i].candidate == none
+                                   ? "nothing that moves one way each round is known of this loop"
+                                   : "the loop's counter has no useful bound";
+                failure.needs = "a number that each round makes larger (or smaller), and a bound on it";
+                failure.hint = "compare the counter with a constant: for (i = 0; i < MAX && i < n; i++)";
+                failure_ = std::move(failure);
+                return;
+            }
+        }
+    }
+
+    /// Whether a node of the cut can reach itself over the last walks' edges.
+    bool in_cycle(uint32_t cut) const {
+        for (const uint32_t first : cuts_[cut].nodes) {
+            std::vector<bool> seen(nodes_.size(), false);
+            std::vector<uint32_t> todo = nodes_[first].targets;
+            while (!todo.empty()) {
+                const uint32_t n = todo.back();
+                todo.pop_back();
+                if (n == first) return true;
+                if (seen[n]) continue;
+                seen[n] = true;
+                todo.insert(todo.end(), nodes_[n].targets.begin(), nodes_[n].targets.end());
+            }
+        }
+        return false;
+    }
+
+    Certificate certificate() {
+        Certificate out;
+        for (InsnIndex at = 0; at < structure_.is_cut.size(); ++at) {
+            if (structure_.is_cut[at]) out.cuts.push_back(at);
+        }
+        std::vector<uint32_t> number(nodes_.size(), none), order;
+        const auto use = [&](uint32_t node) {
+            if (number[node] != none) return;
+            number[node] = static_cast<uint32_t>(order.size());
+            order.push_back(node);
+        };
+        for (const Root& root : roots_) use(root.disjunct);
+        for (size_t i = 0; i < order.size(); ++i) {
+            for (const uint32_t target : nodes_[order[i]].targets) use(target);
+        }
+        std::vector<uint32_t> cut_number(cuts_.size(), none);
+        uint32_t cuts = 0;
+        for (const uint32_t node : order) {
+            if (cut_number[nodes_[node].cut] == none) cut_number[nodes_[node].cut] = cuts++;
+        }
+        for (const uint32_t node : order) {
+            Disjunct d;
+            d.cut = cut_number[nodes_[node].cut];
+            d.state = std::move(nodes_[node].state);
+            std::vector<Ghost> ghosts;
+            for (const Ghost& g : d.state.ghosts) {
+                const uint32_t cut = g.cut / per_cut;
+                if (measures_[cut].candidate != g.cut % per_cut || cut_number[cut] == none) continue;
+                const auto measure = multiply(g.measure, measures_[cut].up ? -1 : 1);
+                if (measure) ghosts.push_back({cut_number[cut], *measure});
+            }
+            std::sort(ghosts.begin(), ghosts.end(), [](const Ghost& l, const Ghost& r) { return l.cut < r.cut; });
+            d.state.ghosts = std::move(ghosts);
+            compact(d.state);
+            const Cut& c = cuts_[nodes_[node].cut];
+            const Measure& m = measures_[nodes_[node].cut];
+            if (m.candidate != none) {
+                const auto v = candidate_value(d.state, structure_.loops[c.loop].candidates[m.candidate]);
+                const auto measure = v ? multiply(*v, m.up ? -1 : 1) : std::nullopt;
+                if (measure) d.measured = true, d.measure = *measure;
+            }
+            for (const uint32_t target : nodes_[node].targets) d.targets.push_back(number[target]);
+            out.disjuncts.push_back(std::move(d));
+        }
+        for (const Root& root : roots_) out.roots.push_back({number[root.disjunct], root.function, root.map});
+        return out;
+    }
+
+    const Subject& subject_;
+    const Structure& structure_;
+    const Strategy strategy_;
+    Statistics& statistics_;
+    const Rules rules_;
+    std::vector<Cut> cuts_;
+    std::vector<Node> nodes_;
+    std::vector<Turn> turns_;
+    std::vector<Root> roots_;
+    std::vector<Measure> measures_;
+    std::unordered_map<uint64_t, std::vector<uint32_t>> by_hash_;
+    std::set<uint32_t, Order> queue_;
+    std::optional<Failure> failure_;
+    uint64_t memory_ = 0;
+};
+
+}  // namespace
+
+SearchResult search(const Subject& subject, const Structure& structure, const Strategy& strategy,
+                    Statistics& statistics) {
+    return Search(subject, structure, strategy, statistics).run();
+}
+
+}  // namespace skep::verifier

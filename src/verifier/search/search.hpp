@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The search for an inductive invariant: bounded-disjunctive abstract interpretation (design 2.6, 2.7, 2.9). Fast and
+// untrusted: what it finds becomes a certificate, which the checker confirms or not.
+#pragma once
+
+#include <optional>
+
+#include "verifier/certificate/certificate.hpp"
+#include "verifier/search/structure.hpp"
+#include "verifier/verify.hpp"
+
+namespace skep::verifier {
+
+/// How one attempt explores.
+struct Strategy {
+    uint32_t disjuncts = 8;  ///< states kept per cut before they are joined
+    uint32_t unroll = 0;     ///< states kept per loop head for arrivals from its own body, before they are joined
+    uint64_t steps = 0;      ///< abstract instructions; then Rule::StepLimit
+};
+
+struct SearchResult {
+    std::optional<Certificate> certificate;
+    std::optional<Failure> failure;
+};
+
+SearchResult search(const Subject& subject, const Structure& structure, const Strategy& strategy,
+                    Statistics& statistics);
+
+}  // namespace skep::verifier

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/search/structure.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "platform/helper.hpp"
+#include "platform/limits.hpp"
+#include "verifier/certificate/cuts.hpp"
+
+namespace skep::verifier {
+
+namespace {
+
+using isa::InsnIndex;
+using isa::Operation;
+constexpr uint32_t none = UINT32_MAX;
+constexpr uint64_t every_cell = ~uint64_t{0};
+
+Failure structural(Rule rule, InsnIndex at, std::string what) {
+    Failure failure;
+    failure.rule = rule;
+    failure.insn = at;
+    failure.certain = true;
+    failure.what = std::move(what);
+    return failure;
+}
+
+class Reader {
+  public:
+    Reader(const Subject& subject, Structure& out) : subject_(subject), program_(subject.linked()), out_(out) {}
+
+    std::optional<Failure> read() {
+        if (auto failure = decode()) return failure;
+        if (auto failure = check_flow()) return failure;
+        if (auto failure = check_calls()) return failure;
+        out_.is_cut.assign(out_.code.size(), false);
+        for (const InsnIndex at : cut_places(program_)) out_.is_cut[at] = true;
+        find_loops();
+        find_frame_uses();
+        find_live();
+        find_thresholds();
+        return {};
+    }
+
+  private:
+    InsnIndex end_of(InsnIndex at) const { return program_.subprograms[out_.function[at]].end; }
+    InsnIndex start_of(InsnIndex at) const { return program_.subprograms[out_.function[at]].start; }
+
+    std::optional<Failure> decode() {
+        const size_t size = program_.code.size();
+        out_.code.resize(size);
+        out_.function.resize(size);
+        starts_.assign(size, false);
+        for (uint16_t f = 0; f < program_.subprograms.size(); ++f) {
+            for (InsnIndex i = program_.subprograms[f].start; i < program_.subprograms[f].end && i < size; ++i) {
+                out_.function[i] = f;
+            }
+        }
+        for (InsnIndex at = 0; at < size;) {
+            auto insn = isa::decode(program_.code, at);
+            if (!insn) return structural(Rule::BadEncoding, at, insn.error().what());
+            out_.code[at] = *insn;
+            starts_[at] = true;
+            if (insn->slots() == 2) out_.code[at + 1] = *insn;
+            at += insn->slots();
+            ++out_.instructions;
+        }
+        return {};
+    }
+
+    /// The instructions that may come next in the same function: none, one or two.
+    struct Successors {
+        std::array<InsnIndex, 2> at{};
+        unsigned count = 0;
+    };
+    Successors successors(InsnIndex at) const {
+        const isa::Insn& insn = out_.code[at];
+        Successors out;
+        if (!insn.row().ends_path()) out.at[out.count++] = at + insn.slots();
+        if (insn.row().is_jump()) {
+            const auto target = static_cast<InsnIndex>(isa::target_of(insn, at));
+            if (out.count == 0 || out.at[0] != target) out.at[out.count++] = target;
+        }
+        return out;
+    }
+
+    std::optional<Failure> check_flow() {
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            const isa::Insn& insn = out_.code[at];
+            const InsnIndex start = start_of(at), end = end_of(at);
+            if (insn.row().is_jump()) {
+                const int64_t target = isa::target_of(insn, at);
+                if (target < start || target >= end || !starts_[static_cast<size_t>(target)]) {
+                    return structural(Rule::JumpOutside, at, "the jump leads to instruction " + std::to_string(target));
+                }
+            }
+            if (!insn.row().ends_path() && at + insn.slots() >= end) {
+                return structural(Rule::FallsOff, at,
+                                  "the last instruction of `" + program_.subprograms[out_.function[at]].name +
+                                      "` is neither exit nor a jump");
+            }
+        }
+        // Every instruction must be reachable in its function (Linux: check_cfg).
+        std::vector<bool> seen(out_.code.size(), false);
+        std::vector<InsnIndex> todo;
+        for (const auto& function : program_.subprograms) todo.push_back(function.start);
+        while (!todo.empty()) {
+            const InsnIndex at = todo.back();
+            todo.pop_back();
+            if (seen[at]) continue;
+            seen[at] = true;
+            const Successors next = successors(at);
+            for (unsigned i = 0; i < next.count; ++i) todo.push_back(next.at[i]);
+        }
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            if (!seen[at]) return structural(Rule::Unreachable, at, "no way leads to this instruction");
+        }
+        return {};
+    }
+
+    /// Local calls: targets, recursion. (Depth is checked on the way, Rules.)
+    std::optional<Failure> check_calls() {
+        const size_t count = program_.subprograms.size();
+        callees_.assign(count, {});
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            const isa::Insn& insn = out_.code[at];
+            if (insn.row().operation != Operation::CallLocal && insn.row().operation != Operation::LdFunc) continue;
+            const int64_t target = isa::target_of(insn, at);
+            const auto found = std::find_if(program_.subprograms.begin(), program_.subprograms.end(),
+                                            [&](const auto& f) { return int64_t{f.start} == target; });
+            if (found == program_.subprograms.end()) {
+                return structural(
+                    Rule::JumpOutside, at,
+                    "the call leads to instruction " + std::to_string(target) + ", where no function begins");
+            }
+            if (insn.row().operation == Operation::CallLocal) {
+                callees_[out_.function[at]].push_back(
+                    {static_cast<uint16_t>(found - program_.subprograms.begin()), at});
+            }
+        }
+        // A depth-first walk over the call graph without recursion of our own.
+        std::vector<uint8_t> state(count, 0);  // 0 new, 1 open, 2 done
+        for (uint16_t first = 0; first < count; ++first) {
+            std::vector<std::pair<uint16_t, size_t>> stack;
+            if (state[first] == 0) stack.push_back({first, 0}), state[first] = 1;
+            while (!stack.empty()) {
+                auto& [f, next] = stack.back();
+                if (next == callees_[f].size()) {
+                    state[f] = 2;
+                    order_.push_back(f);
+                    stack.pop_back();
+                    continue;
+                }
+                const auto [callee, at] = callees_[f][next++];
+                if (state[callee] == 1) {
+                    return structural(Rule::Recursion, at, "`" + program_.subprograms[callee].name + "` calls itself");
+                }
+                if (state[callee] == 0) state[callee] = 1, stack.push_back({callee, 0});
+            }
+        }
+        return {};
+    }
+
+    // Loops: targets of backward jumps from where they can be reached again.
+    void find_loops() {
+        const size_t size = out_.code.size();
+        out_.loop_at.assign(size, none);
+        std::vector<std::vector<InsnIndex>> before(size);
+        std::vector<std::pair<InsnIndex, InsnIndex>> back;  // head, from
+        for (InsnIndex at = 0; at < size; at += out_.code[at].slots()) {
+            const Successors next = successors(at);
+            for (unsigned i = 0; i < next.count; ++i) {
+                before[next.at[i]].push_back(at);
+                if (next.at[i] <= at) back.push_back({next.at[i], at});
+            }
+        }
+        std::sort(back.begin(), back.end());
+        for (size_t i = 0; i < back.size();) {
+            const InsnIndex head = back[i].first;
+            const InsnIndex start = start_of(head);
+            Loop loop;
+            loop.head = head;
+            loop.body.assign(end_of(head) - start, false);
+            loop.body[head - start] = true;
+            std::vector<InsnIndex> todo;
+            for (; i < back.size() && back[i].first == head; ++i) todo.push_back(back[i].second);
+            while (!todo.empty()) {
+                const InsnIndex at = todo.back();
+                todo.pop_back();
+                if (loop.body[at - start]) continue;
+                loop.body[at - start] = true;
+                for (const InsnIndex from : before[at]) todo.push_back(from);
+            }
+            // From the head forward, inside: what is not reachable from it is no part of the loop.
+            std::vector<bool> reached(loop.body.size(), false);
+            todo.push_back(head);
+            bool returns = false;
+            while (!todo.empty()) {
+                const InsnIndex at = todo.back();
+                todo.pop_back();
+                if (reached[at - start]) continue;
+                reached[at - start] = true;
+                const Successors next = successors(at);
+                for (unsigned k = 0; k < next.count; ++k) {
+                    returns = returns || next.at[k] == head;
+                    if (loop.body[next.at[k] - start]) todo.push_back(next.at[k]);
+                }
+            }
+            if (!returns) continue;
+            loop.body = std::move(reached);
+            find_candidates(loop, start);
+            out_.loop_at[head] = static_cast<uint32_t>(out_.loops.size());
+            out_.loops.push_back(std::move(loop));
+        }
+    }
+
+    /// Places that the body moves by a constant, or stores to a fixed cell. At most six.
+    void find_candidates(Loop& loop, InsnIndex start) {
+        const auto add = [&](const Candidate& c) {
+            if (loop.candidates.size() < 6 &&
+                std::find(loop.candidates.begin(), loop.candidates.end(), c) == loop.candidates.end()) {
+                loop.candidates.push_back(c);
+            }
+        };
+        for (const bool counters : {true, false}) {
+            for (InsnIndex i = 0; i < loop.body.size(); ++i) {
+                if (!loop.body[i] || !starts_[start + i]) continue;
+                const isa::Insn& insn = out_.code[start + i];
+                const isa::Row& row = insn.row();
+                const bool moves = row.is_alu() && (row.operation == Operation::Add || row.operation == Operation::Sub);
+                const bool shrinks =
+                    row.is_alu() && (row.operation == Operation::Rsh || row.operation == Operation::Div ||
+                                     row.operation == Operation::And || row.operation == Operation::Mov);
+                if ((counters && moves && !row.has_src()) || (!counters && (moves || shrinks))) add({insn.dst, 0});
+                if (!counters && (row.form == isa::Form::StoreSrc || row.form == isa::Form::StoreImm) &&
+                    insn.dst == isa::frame_register && insn.offset < 0 && insn.offset >= -int{stack_bytes}) {
+                    add({0xff, static_cast<uint16_t>((-insn.offset - 1) / 8)});
+                }
+            }
+        }
+    }
+
+    // Which registers hold an address in the own frame, and where: for the liveness of cells.
+    static constexpr int16_t not_frame = 0x7fff, unclear = 0x7ffe;
+    using FrameUse = std::array<int16_t, 11>;
+
+    void find_frame_uses() {
+        escapes_.assign(program_.subprograms.size(), false);
+        uses_.assign(out_.code.size(), {});
+        std::vector<bool> known(out_.code.size(), false);
+        std::vector<InsnIndex> todo;
+        for (const auto& function : program_.subprograms) {
+            FrameUse entry;
+            entry.fill(not_frame);
+            entry[isa::frame_register] = 0;
+            uses_[function.start] = entry;
+            known[function.start] = true;
+            todo.push_back(function.start);
+        }
+        while (!todo.empty()) {
+            const InsnIndex at = todo.back();
+            todo.pop_back();
+            const FrameUse after = frame_use_after(at);
+            const Successors next = successors(at);
+            for (unsigned i = 0; i < next.count; ++i) {
+                FrameUse& into = uses_[next.at[i]];
+                FrameUse merged = after;
+                if (known[next.at[i]]) {
+                    for (unsigned r = 0; r < merged.size(); ++r) {
+                        if (into[r] != merged[r]) merged[r] = unclear;
+                        if (into[r] == not_frame && after[r] == not_frame) merged[r] = not_frame;
+                    }
+                    if (merged == into) continue;
+                }
+                into = merged;
+                known[next.at[i]] = true;
+                todo.push_back(next.at[i]);
+            }
+        }
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            if (lets_frame_out(at)) escapes_[out_.function[at]] = true;
+        }
+    }
+
+    FrameUse frame_use_after(InsnIndex at) const {
+        const isa::Insn& insn = out_.code[at];
+        const isa::Row& row = insn.row();
+        FrameUse use = uses_[at];
+        if (row.is_call()) {
+            for (unsigned r = 0; r < 6; ++r) use[r] = not_frame;
+            return use;
+        }
+        for (unsigned r = 0; r < 10; ++r) {
+            if ((isa::writes_of(insn) & isa::register_bit(r)) == 0) continue;
+            int16_t value = not_frame;
+            if (row.is_alu()) {
+                const int16_t x = use[insn.dst], y = row.has_src() ? use[insn.src] : not_frame;
+                if (row.operation == Operation::Mov && row.form == isa::Form::MovSrc) {
+                    value = y;
+                } else if (row.operation == Operation::Mov) {
+                    value = not_frame;
+                } else if (x == not_frame && y == not_frame) {
+                    value = not_frame;
+                } else if (row.operation == Operation::Add && !row.has_src() && x != unclear && insn.imm >= -512 &&
+                           insn.imm <= 512 && x + insn.imm >= -512 && x + insn.imm <= 0) {
+                    value = static_cast<int16_t>(x + insn.imm);
+                } else {
+                    value = unclear;
+                }
+            } else if (row.reads_memory()) {
+                value = escapes_everything_ ? unclear : not_frame;  // loads of spilled addresses: lets_frame_out
+            }
+            use[r] = value;
+        }
+        return use;
+    }
+
+    /// Whether a frame address gets where the analysis loses it: memory, a call with memory of unknown size, or
+    /// unclear.
+    bool lets_frame_out(InsnIndex at) const {
+        const isa::Insn& insn = out_.code[at];
+        const isa::Row& row = insn.row();
+        const FrameUse& use = uses_[at];
+        if (row.writes_memory() && row.has_src() && use[insn.src] != not_frame) return true;
+        for (unsigned r = 0; r < 10; ++r) {
+            const bool read = (isa::reads_of(insn) & isa::register_bit(r)) != 0;
+            if (read && use[r] == unclear) return true;
+        }
+        if (row.operation == Operation::CallLocal) {
+            for (unsigned r = 1; r < 6; ++r) {
+                if (use[r] != not_frame) return true;
+            }
+        }
+        if (row.operation == Operation::Call) {
+            const Binding& binding = subject_.program->bindings[at];
+            if (binding.kind != BindingKind::Helper) return true;
+            const auto& helper = platform::helper(static_cast<platform::HelperId>(binding.helper));
+            const bool calls = (helper.effects & platform::helper_effect::Callback) != 0;
+            for (unsigned r = 1; r < 6 && calls; ++r) {
+                if (use[r] != not_frame) return true;
+            }
+        }
+        return false;
+    }
+
+    // Liveness, backwards.
+    static uint64_t cells_from(int offset) {  // bytes offset to -1: cells 0 to (-offset-1)/8
+        if (offset >= 0) return 0;
+        const unsigned cell = static_cast<unsigned>(-offset - 1) / 8;
+        return cell >= 63 ? every_cell : (uint64_t{1} << (cell + 1)) - 1;
+    }
+    static uint64_t cell_bit(int offset) {
+        if (offset >= 0 || offset < -int{stack_bytes}) return 0;
+        return uint64_t{1} << (static_cast<unsigned>(-offset - 1) / 8);
+    }
+
+    Live before(InsnIndex at, Live after) const {
+        const isa::Insn& insn = out_.code[at];
+        const isa::Row& row = insn.row();
+        const FrameUse& use = uses_[at];
+        after.regs = static_cast<uint16_t>(after.regs & ~isa::writes_of(insn));
+        if (row.operation == Operation::Call) {
+            const Binding& binding = subject_.program->bindings[at];
+            unsigned arguments = 5;
+            if (binding.kind == BindingKind::Helper) {
+                const auto& helper = platform::helper(static_cast<platform::HelperId>(binding.helper));
+                arguments = 0;
+                while (arguments < 5 && helper.args[arguments] != platform::ArgKind::None) ++arguments;
+            }
+            for (unsigned r = 1; r <= arguments; ++r) {
+                after.regs = static_cast<uint16_t>(after.regs | isa::register_bit(r));
+                if (use[r] != not_frame) after.cells |= use[r] == unclear ? every_cell : cells_from(use[r]);
+            }
+        } else if (row.operation == Operation::CallLocal) {
+            const auto callee = subject_.function_at(static_cast<InsnIndex>(isa::target_of(insn, at)));
+            after.regs = static_cast<uint16_t>(after.regs | (entry_live_[callee] & 0x3e));
+        } else {
+            after.regs = static_cast<uint16_t>(after.regs | isa::reads_of(insn));
+        }
+        if (row.writes_memory() && !row.is_atomic() && use[insn.dst] != not_frame && use[insn.dst] != unclear &&
+            row.access_bytes() == 8) {
+            after.cells &= ~cell_bit(use[insn.dst] + insn.offset);
+        }
+        if (row.form == isa::Form::LoadMem && use[insn.src] != not_frame) {
+            after.cells |= use[insn.src] == unclear ? every_cell : cell_bit(use[insn.src] + insn.offset);
+        }
+        if (row.is_atomic() && use[insn.dst] != not_frame) {
+            after.cells |= use[insn.dst] == unclear ? every_cell : cell_bit(use[insn.dst] + insn.offset);
+        }
+        if (escapes_[out_.function[at]]) after.cells = every_cell;
+        return after;
+    }
+
+    void find_live() {
+        out_.live.assign(out_.code.size(), {});
+        entry_live_.assign(program_.subprograms.size(), 0);
+        for (const uint16_t f : order_) {  // callees first
+            const auto& function = program_.subprograms[f];
+            for (bool changed = true; changed;) {
+                changed = false;
+                for (InsnIndex at = function.end; at-- > function.start;) {
+                    if (!starts_[at]) continue;
+                    Live after;
+                    const Successors next = successors(at);
+                    for (unsigned i = 0; i < next.count; ++i) {
+                        after.regs = static_cast<uint16_t>(after.regs | out_.live[next.at[i]].regs);
+                        after.cells |= out_.live[next.at[i]].cells;
+                    }
+                    const Live now = before(at, after);
+                    if (now.regs == out_.live[at].regs && now.cells == out_.live[at].cells) continue;
+                    out_.live[at] = now;
+                    changed = true;
+                }
+            }
+            entry_live_[f] = out_.live[function.start].regs;
+        }
+    }
+
+    void find_thresholds() {
+        std::vector<uint64_t>& t = out_.thresholds;
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            const isa::Insn& insn = out_.code[at];
+            const isa::Row& row = insn.row();
+            const bool compares = row.is_conditional_compare() && !row.has_src();
+            const bool constant = row.form == isa::Form::MovImm || row.operation == Operation::LdImm64 ||
+                                  (row.is_alu() && row.operation == Operation::And && !row.has_src());
+            if (!compares && !constant) continue;
+            const uint64_t k =
+                row.operation == Operation::LdImm64 ? insn.imm64() : static_cast<uint64_t>(int64_t{insn.imm});
+            for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near);
+        }
+        for (const unsigned bits : {7, 8, 15, 16, 24, 31, 32, 63}) {
+            t.push_back((uint64_t{1} << bits) - 1);
+            t.push_back(uint64_t{0} - (uint64_t{1} << bits));
+        }
+        t.push_back(0);
+        t.push_back(UINT64_MAX);
+        std::sort(t.begin(), t.end());
+        t.erase(std::unique(t.begin(), t.end()), t.end());
+    }
+
+    const Subject& subject_;
+    const object::LinkedProgram& program_;
+    Structure& out_;
+    std::vector<bool> starts_;
+    std::vector<std::vector<std::pair<uint16_t, InsnIndex>>> callees_;
+    std::vector<uint16_t> order_;  ///< functions, callees first
+    std::vector<FrameUse> uses_;
+    std::vector<bool> escapes_;
+    std::vector<uint16_t> entry_live_;
+    bool escapes_everything_ = false;
+};
+
+}  // namespace
+
+bool Structure::in_body(const Loop& loop, const Subject& subject, InsnIndex insn) const {
+    const auto& program = subject.linked();
+    if (function[insn] != function[loop.head]) return false;
+    return loop.body[insn - program.subprograms[function[insn]].start];
+}
+
+StructureResult read_structure(const Subject& subject) {
+    StructureResult result;
+    result.failure = Reader(subject, result.structure).read();
+    return result;
+}
+
+}  // namespace skep::verifier

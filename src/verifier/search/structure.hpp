@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the search knows of a program before it executes anything: decoded instructions, the shape of its functions,
+// loops, and what is read later. One linear pass each; nothing here is trusted by the checker.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "verifier/rules/failure.hpp"
+#include "verifier/rules/subject.hpp"
+
+namespace skep::verifier {
+
+/// A place in a frame whose value may show that a loop makes progress: a register, or a stack cell.
+struct Candidate {
+    uint8_t reg = 0xff;  ///< 0 to 9; 0xff: a cell
+    uint16_t cell = 0;
+
+    bool operator==(const Candidate&) const = default;
+};
+
+struct Loop {
+    isa::InsnIndex head = 0;
+    std::vector<bool> body;  ///< per slot of the function, from its start
+    std::vector<Candidate> candidates;
+};
+
+/// Bit r: register r is read later. Cells of the own frame likewise, bit i: cell i.
+struct Live {
+    uint16_t regs = 0;
+    uint64_t cells = 0;
+};
+
+struct Structure {
+    std::vector<isa::Insn> code;     ///< by slot; the second slot of a wide load holds what the first does
+    std::vector<bool> is_cut;        ///< by slot (certificate/cuts.hpp)
+    std::vector<uint16_t> function;  ///< by slot
+    std::vector<Live> live;          ///< by slot: before the instruction
+    std::vector<Loop> loops;
+    std::vector<uint32_t> loop_at;     ///< by slot: index of the loop whose head it is; UINT32_MAX none
+    std::vector<uint64_t> thresholds;  ///< ascending: constants that comparisons use, and type limits
+    uint64_t instructions = 0;
+
+    bool in_body(const Loop& loop, const Subject& subject, isa::InsnIndex insn) const;
+};
+
+struct StructureResult {
+    Structure structure;
+    std::optional<Failure> failure;
+};
+
+StructureResult read_structure(const Subject& subject);
+
+}  // namespace skep::verifier

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/verify.hpp"
+
+#include "verifier/certificate/certificate.hpp"
+#include "verifier/search/search.hpp"
+
+namespace skep::verifier {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Attempts, each keeping more apart than the one before (design 2.9). The last one joins nothing that the step budget
+/// lets it keep: what the kernel can enumerate, it can too.
+std::vector<Strategy> strategies(const Options& options) {
+    return {{.disjuncts = options.disjuncts, .unroll = 0, .steps = options.step_budget},
+            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = options.step_budget / 4},
+            {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = options.step_budget / 4}};
+}
+
+/// Whether another attempt could end differently.
+bool worth_retrying(const Failure& failure) {
+    switch (rule_kind(failure.rule)) {
+        case RuleKind::Safety:
+        case RuleKind::Policy: return !failure.certain;
+        case RuleKind::Limit: return true;
+        case RuleKind::NotModelled: return false;
+    }
+    return false;
+}
+
+}  // namespace
+
+Report verify(const Subject& subject) {
+    Report report;
+    const auto begin = Clock::now();
+    const StructureResult structure = read_structure(subject);
+    report.statistics.instructions = structure.structure.instructions;
+    if (structure.failure) {
+        report.failures.push_back(*structure.failure);
+        report.verdict = structure.failure->verdict();
+        report.statistics.search_time = Clock::now() - begin;
+        return report;
+    }
+    std::optional<Failure> failure;
+    for (const Strategy& strategy : strategies(subject.options)) {
+        ++report.statistics.attempts;
+        report.statistics.steps = 0;
+        SearchResult found = search(subject, structure.structure, strategy, report.statistics);
+        if (found.failure) {
+            // The first attempt's word stands, unless a later one is more certain of it.
+            const bool better =
+                !failure || found.failure->certain ||
+                (rule_kind(failure->rule) == RuleKind::Limit && rule_kind(found.failure->rule) != RuleKind::Limit);
+            const bool go_on = worth_retrying(*found.failure);
+            if (better) failure = std::move(found.failure);
+            if (!go_on) break;
+            continue;
+        }
+        report.statistics.search_time = Clock::now() - begin;
+        report.certificate = encode_certificate(subject, *found.certificate);
+        report.statistics.certificate_bytes = report.certificate.size();
+        const auto check_begin = Clock::now();
+        auto checked = check_certificate(subject, report.certificate);
+        report.statistics.check_time = Clock::now() - check_begin;
+        if (checked) {
+            report.executable = std::move(*checked);
+            report.verdict = Verdict::Accepted;
+            return report;
+        }
+        Failure internal;
+        internal.rule = Rule::Internal;
+        internal.insn = checked.error().where().insn.value_or(0);
+        internal.what = checked.error().what();
+        internal.known = checked.error().why();
+        if (!failure) failure = std::move(internal);
+        report.certificate.clear();
+    }
+    if (report.statistics.search_time.count() == 0) report.statistics.search_time = Clock::now() - begin;
+    report.verdict = failure->verdict();
+    report.failures.push_back(std::move(*failure));
+    return report;
+}
+
+}  // namespace skep::verifier
