@@ -2,6 +2,7 @@
 #include "verifier/verify.hpp"
 
 #include "verifier/certificate/certificate.hpp"
+#include "verifier/check/checker.hpp"
 #include "verifier/search/search.hpp"
 
 namespace skep::verifier {
@@ -58,12 +59,14 @@ Report verify(const Subject& subject) {
             continue;
         }
         report.statistics.search_time = Clock::now() - begin;
-        report.certificate = encode_certificate(subject, *found.certificate);
-        report.statistics.certificate_bytes = report.certificate.size();
         const auto check_begin = Clock::now();
-        auto checked = check_certificate(subject, report.certificate);
+        Checker checker(subject);
+        auto checked = checker.complete(*found.certificate);
         report.statistics.check_time = Clock::now() - check_begin;
+        report.statistics.checked_steps = checker.steps();
         if (checked) {
+            report.certificate = encode_certificate(subject, *found.certificate);
+            report.statistics.certificate_bytes = report.certificate.size();
             report.executable = std::move(*checked);
             report.verdict = Verdict::Accepted;
             return report;
@@ -74,7 +77,6 @@ Report verify(const Subject& subject) {
         internal.what = checked.error().what();
         internal.known = checked.error().why();
         if (!failure) failure = std::move(internal);
-        report.certificate.clear();
     }
     if (report.statistics.search_time.count() == 0) report.statistics.search_time = Clock::now() - begin;
     report.verdict = failure->verdict();
