@@ -33,3 +33,12 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
         target_link_libraries(skep_libbpf INTERFACE "${LIBBPF_LIBRARY}")
     endif()
 endif()
+
+# Signatures of native modules (src/module): optional; a build without it neither signs nor accepts signed modules.
+set(SKEP_OPENSSL_FOUND FALSE)
+if(NOT CMAKE_CROSSCOMPILING)
+    find_package(OpenSSL 3 COMPONENTS Crypto)
+    if(OpenSSL_FOUND)
+        set(SKEP_OPENSSL_FOUND TRUE)
+    endif()
+endif()

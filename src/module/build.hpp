@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an object file to a native module: link, bind, verify, emit, compile.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "module/compiler.hpp"
+#include "module/descriptor.hpp"
+#include "module/voucher.hpp"
+#include "program/bind.hpp"
+
+namespace skep::module {
+
+/// The programs of an object that a module is about, bound; what building and loading both start from.
+struct Prepared {
+    std::shared_ptr<const object::ObjectSpec> spec;
+    std::vector<uint32_t> programs;                  ///< indices into ObjectSpec::programs
+    std::vector<BoundProgram> bound;                 ///< one per program
+    std::vector<uint32_t> maps;                      ///< the module's maps: ascending indices into ObjectSpec::maps
+    std::vector<std::vector<uint32_t>> map_indices;  ///< per program and BoundProgram::maps: index into `maps`
+};
+
+/// `wanted`: names; empty: what the object loads by default. Programs in program arrays come along.
+/// Errors: those of read_object, link and bind; Unresolved (no such program); Unsupported (CO-RE records: the module
+/// could not be derived again without the types they were resolved against).
+Result<Prepared> prepare(Bytes object, const std::string& name, const std::vector<std::string>& wanted,
+                         const BindOptions& bind = {});
+
+struct BuildOptions {
+    CompilerOptions compiler;
+    std::vector<std::string> programs;
+    BindOptions bind;
+    std::string generator;     ///< "skep 0.1.0"
+    bool source_only = false;  ///< the C text, no image
+};
+
+struct Built {
+    std::string source;  ///< C
+    Buffer image;        ///< empty if source_only
+    Descriptor descriptor;
+    size_t code_bytes = 0;
+};
+
+/// The same bytes for the same object, options and compiler. `name`: the object's file; only its last part is kept.
+Result<Built> build_module(Bytes object, const std::string& name, const BuildOptions& options, const Voucher& voucher);
+
+/// Builds a module again from what it carries, with the compiler it names. Errors: as build_module; Unavailable when
+/// there is no compiler of that identity here (why: which there is).
+Result<Buffer> rebuild(const Descriptor& descriptor, const std::string& compiler, const Voucher& voucher);
+
+}  // namespace skep::module

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "module/descriptor.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/sha256.hpp"
+#include "module/tlv.hpp"
+
+namespace skep::module {
+
+namespace {
+
+/// Parts of a descriptor, sorted by number.
+enum Part : uint16_t {
+    part_target = 1,
+    part_cpu = 2,
+    part_generator = 3,
+    part_compiler = 4,
+    part_flags = 5,
+    part_verifier = 6,
+    part_verifier_options = 7,
+    part_contract = 8,
+    part_program = 9,
+    part_object_name = 10,
+    part_object = 11,
+    part_wanted = 12,
+};
+
+constexpr const char* what = "the module's descriptor";
+
+/// Header: magic, format, header size, total size, SHA-256 of what follows the header, 8 bytes of zero.
+constexpr size_t digest_at = 24;
+
+}  // namespace
+
+Buffer encode(const Descriptor& d) {
+    Writer out;
+    out.bytes.resize(descriptor_header_bytes);
+    out.part(part_target, tlv_critical, d.target);
+    out.part(part_cpu, tlv_critical, d.cpu);
+    out.part(part_generator, 0, d.generator);
+    out.part(part_compiler, 0, d.compiler);
+    out.part(part_flags, 0, d.flags);
+    out.part(part_verifier, tlv_critical, d.verifier);
+    out.part(part_verifier_options, tlv_critical, d.verifier_options);
+    out.part(part_contract, tlv_critical, encode(d.contract));
+    for (const ModuleProgram& program : d.programs) {
+        Writer w;
+        w.text(program.name);
+        w.text(program.section);
+        w.text(program.type);
+        w.text(program.symbol);
+        w.number(program.instructions);
+        w.number(program.cost.stack_bytes);
+        w.number(program.cost.instructions);
+        w.number(program.cost.helper_calls);
+        w.number(static_cast<uint32_t>(program.certificate.size()));
+        w.raw(program.certificate);
+        out.part(part_program, tlv_critical, w.bytes);
+    }
+    out.part(part_object_name, 0, d.object_name);
+    out.part(part_object, tlv_critical, d.object);
+    for (const std::string& name : d.wanted) out.part(part_wanted, tlv_critical, name);
+
+    std::byte* header = out.bytes.data();
+    std::memcpy(header, descriptor_magic, sizeof descriptor_magic);
+    store_le(header + 8, descriptor_format);
+    store_le(header + 12, static_cast<uint32_t>(descriptor_header_bytes));
+    store_le(header + 16, static_cast<uint64_t>(out.bytes.size()));
+    Sha256 hash;
+    hash.update(out.bytes.data() + descriptor_header_bytes, out.bytes.size() - descriptor_header_bytes);
+    hash.finish(reinterpret_cast<uint8_t*>(header + digest_at));
+    return std::move(out.bytes);
+}
+
+std::optional<uint64_t> descriptor_size(Bytes bytes) {
+    if (bytes.size() < descriptor_header_bytes ||
+        std::memcmp(bytes.data(), descriptor_magic, sizeof descriptor_magic) != 0)
+        return std::nullopt;
+    return load_le<uint64_t>(bytes.data() + 16);
+}
+
+Result<Descriptor> decode_descriptor(Bytes bytes) {
+    const auto size = descriptor_size(bytes);
+    if (!size) return Error(Errc::Malformed, "this is no descriptor of a native module", "its first bytes say so");
+    const auto format = load_le<uint32_t>(bytes.data() + 8);
+    const auto header = load_le<uint32_t>(bytes.data() + 12);
+    if (format != descriptor_format)
+        return Error(Errc::Unsupported, fmt::format("{} has format {}", what, format),
+                     fmt::format("this skep knows format {}", descriptor_format));
+    // A longer header is a newer one: what it appends may be ignored.
+    if (header < descriptor_header_bytes || header % 8 != 0 || header > *size)
+        return Error(Errc::Malformed, fmt::format("{} has a header of {} bytes", what, header));
+    if (*size != bytes.size())
+        return Error(Errc::Truncated, fmt::format("{} has {} bytes and says {}", what, bytes.size(), *size));
+    Sha256 hash;
+    uint8_t digest[Sha256::digest_bytes];
+    hash.update(bytes.data() + header, bytes.size() - header);
+    hash.finish(digest);
+    if (std::memcmp(digest, bytes.data() + digest_at, sizeof digest) != 0)
+        return Error(Errc::BadMessage, fmt::format("{} is damaged", what), "its checksum is wrong");
+
+    SKEP_ASSIGN(const std::vector<Tlv> parts, split_parts(bytes.subspan(header), what));
+    Descriptor d;
+    uint32_t seen = 0;
+    for (const Tlv& part : parts) {
+        if (part.type < 32) {
+            const bool repeats = part.type == part_program || part.type == part_wanted;
+            if (!repeats && (seen >> part.type & 1) != 0)
+                return Error(Errc::Malformed, fmt::format("{} has part {} twice", what, part.type));
+            seen |= 1u << part.type;
+        }
+        std::string* text = nullptr;
+        switch (part.type) {
+            case part_target: text = &d.target; break;
+            case part_cpu: text = &d.cpu; break;
+            case part_generator: text = &d.generator; break;
+            case part_compiler: text = &d.compiler; break;
+            case part_flags: text = &d.flags; break;
+            case part_verifier: text = &d.verifier; break;
+            case part_verifier_options: text = &d.verifier_options; break;
+            case part_object_name: text = &d.object_name; break;
+            case part_contract: {
+                SKEP_ASSIGN(d.contract, decode_contract(part.value));
+                continue;
+            }
+            case part_object: d.object.assign(part.value.begin(), part.value.end()); continue;
+            case part_wanted: {
+                SKEP_ASSIGN(std::string name, text_of(part, what));
+                d.wanted.push_back(std::move(name));
+                continue;
+            }
+            case part_program: {
+                Reader in(part.value);
+                ModuleProgram program;
+                program.name = in.text();
+                program.section = in.text();
+                program.type = in.text();
+                program.symbol = in.text();
+                program.instructions = in.number<uint32_t>();
+                program.cost.stack_bytes = in.number<uint32_t>();
+                program.cost.instructions = in.number<uint64_t>();
+                program.cost.helper_calls = in.number<uint64_t>();
+                const Bytes certificate = in.blob();
+                program.certificate.assign(certificate.begin(), certificate.end());
+                if (in.failed()) return Error(Errc::Truncated, fmt::format("{} ends inside a program", what));
+                d.programs.push_back(std::move(program));
+                continue;
+            }
+            default: SKEP_TRY(unknown_part(part, what)); continue;
+        }
+        SKEP_ASSIGN(*text, text_of(part, what));
+    }
+    for (const uint16_t needed : {part_target, part_cpu, part_verifier, part_contract, part_object})
+        if ((seen >> needed & 1) == 0) return Error(Errc::Malformed, fmt::format("{} lacks part {}", what, needed));
+    if (d.programs.empty()) return Error(Errc::Malformed, fmt::format("{} names no program", what));
+    return d;
+}
+
+}  // namespace skep::module

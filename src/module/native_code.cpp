@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "module/native_code.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace skep::module {
+
+Result<std::unique_ptr<engine::CompiledCode>> NativeCode::make(std::shared_ptr<const MappedImage> image,
+                                                               const std::string& symbol,
+                                                               std::span<const platform::HelperId> helpers,
+                                                               std::span<const uint32_t> maps,
+                                                               const engine::LinkTable& table, size_t code_bytes) {
+    std::unique_ptr<NativeCode> code(new NativeCode());
+    code->function_ = reinterpret_cast<skep_entry_fn>(image->symbol(symbol.c_str()));
+    if (code->function_ == nullptr) return Error(Errc::Unresolved, fmt::format("the module exports no \"{}\"", symbol));
+    for (const platform::HelperId id : helpers) {
+        const auto index = static_cast<size_t>(id);
+        const skep_helper_fn function = index < table.helpers.size() ? table.helpers[index] : nullptr;
+        if (function == nullptr)
+            return Error(Errc::Unavailable,
+                         fmt::format("this host does not offer the helper {}", platform::helper_name(id)));
+        code->helpers_.push_back(function);
+    }
+    for (const uint32_t index : maps) {
+        skep_module_map map{};
+        if (index < table.maps.size()) map.map = table.maps[index];
+        if (index < table.map_values.size()) map.values = table.map_values[index];
+        if (index < table.layouts.size() && table.layouts[index].kind != MapLayoutKind::Opaque) {
+            map.values = table.layouts[index].base;
+            map.lane_stride = table.layouts[index].lane_stride;
+        }
+        code->maps_.push_back(map);
+    }
+    code->image_ = std::move(image);
+    code->code_bytes_ = code_bytes;
+    code->instance_.size = sizeof code->instance_;
+    code->instance_.abi = SKEP_NATIVE_MODULE_ABI;
+    code->instance_.helpers = code->helpers_.data();
+    code->instance_.maps = code->maps_.data();
+    return std::unique_ptr<engine::CompiledCode>(std::move(code));
+}
+
+Result<std::vector<std::unique_ptr<engine::CompiledCode>>> compile_direct(std::span<const DirectProgram> programs,
+                                                                          const DirectOptions& options) {
+    const auto target = host_target();
+    if (!target) return Error(Errc::Unavailable, "no native modules can be built for this host");
+    engine::native::ModuleSource source;
+    source.title = "programs of a test";
+    std::vector<const ExecutableProgram*> list;
+    std::vector<std::vector<uint32_t>> map_indices(programs.size());
+    for (size_t i = 0; i < programs.size(); ++i) {
+        list.push_back(programs[i].program);
+        engine::native::ProgramSource one;
+        one.symbol = fmt::format("skep_entry_{}", i);
+        one.program = programs[i].program;
+        const engine::LinkTable& table = *programs[i].table;
+        for (size_t m = 0; m < std::max(table.maps.size(), table.map_values.size()); ++m) {
+            one.maps.push_back(static_cast<uint32_t>(source.maps.size()));
+            engine::native::MapShape shape;
+            shape.name = fmt::format("map {} of program {}", m, i);
+            if (m < table.layouts.size()) shape.layout = table.layouts[m];
+            source.maps.push_back(shape);
+        }
+        source.programs.push_back(std::move(one));
+    }
+    for (size_t i = 0; i < programs.size(); ++i) {
+        map_indices[i].assign(source.maps.size(), UINT32_MAX);
+        for (size_t m = 0; m < source.programs[i].maps.size(); ++m)
+            map_indices[i][source.programs[i].maps[m]] = static_cast<uint32_t>(m);
+    }
+    source.helpers = engine::native::used_helpers(list);
+    for (const platform::HelperId id : options.more_helpers)
+        if (std::find(source.helpers.begin(), source.helpers.end(), id) == source.helpers.end())
+            source.helpers.push_back(id);
+    SKEP_ASSIGN(const std::string text, engine::native::emit_c(source));
+    SKEP_ASSIGN(const Compiler compiler,
+                find_compiler({.target = *target, .cpu = options.cpu, .compiler = options.compiler}));
+    SKEP_ASSIGN(const Buffer image, compile_c(text, compiler));
+    SKEP_ASSIGN(std::shared_ptr<const MappedImage> mapped, MappedImage::map(image));
+    std::vector<std::unique_ptr<engine::CompiledCode>> out;
+    for (size_t i = 0; i < programs.size(); ++i) {
+        SKEP_ASSIGN(auto code, NativeCode::make(mapped, source.programs[i].symbol, source.helpers, map_indices[i],
+                                                *programs[i].table, image.size()));
+        out.push_back(std::move(code));
+    }
+    return out;
+}
+
+}  // namespace skep::module
