@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engines beside each other: every program of bench/programs on the interpreter, the JIT, the running kernel (where
-// the process may load programs) and as native code of clang -O2, one source text for all. Rounds are interleaved, so
-// that a change of the machine's clock meets all columns; a row is the median, and is repeated while it spreads.
+// The engines beside each other: every program of bench/programs on the interpreter, the JIT, as native modules (aot:
+// built by clang for the baseline processor; aot-host: for this one; gcc: by gcc), the running kernel (where the
+// process may load programs) and as native code of clang -O2, one source text for all. Rounds are interleaved, so that
+// a change of the machine's clock meets all columns; a row is the median, and is repeated while it spreads.
 //   skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER] [--compile N]
 // --compile compiles N times and nothing else, and tells the best time as well, which a busy machine hardly changes.
 // --dump writes the JIT's code of each program (objdump -D -b binary -m i386:x86-64 -M intel FILE).
@@ -27,6 +28,7 @@
 #include "engine/jit/jit.hpp"
 #include "isa/insn.hpp"
 #include "kernel_runner.hpp"
+#include "module/native_code.hpp"
 #include "object/link.hpp"
 #include "object/object_spec.hpp"
 #include "platform/host_context.hpp"
@@ -127,7 +129,20 @@ struct Loaded {
     std::string path;
     BoundProgram bound;
     std::unique_ptr<engine::CompiledCode> interp, jit;
+    std::map<std::string, std::unique_ptr<engine::CompiledCode>> modules;
 };
+
+/// The native modules that are measured: the program as a C compiler makes it from the emitted text.
+struct ModuleColumn {
+    const char* name;
+    const char* compiler;
+    module::CpuLevel cpu;
+};
+std::vector<ModuleColumn> module_columns() {
+    return {{"aot", "clang-19", module::CpuLevel::Baseline},
+            {"aot-host", "clang-19", module::host_cpu_level()},
+            {"aot-gcc", "gcc", module::CpuLevel::Baseline}};
+}
 
 Loaded load(const Source& source) {
     Loaded out;
@@ -140,6 +155,12 @@ Loaded load(const Source& source) {
     const auto executable = must(UnverifiedProgram::make(out.bound));
     out.interp = must(engine::interp::compile(executable, {}));
     out.jit = must(engine::jit::compile(executable, {}));
+    const engine::LinkTable table;
+    const module::DirectProgram one{&executable, &table};
+    for (const ModuleColumn& column : module_columns()) {
+        auto built = module::compile_direct(std::span(&one, 1), {column.cpu, column.compiler, {}});
+        if (built) out.modules[column.name] = std::move(built->front());
+    }
     return out;
 }
 
@@ -373,8 +394,8 @@ int main(int argc, char** argv) {
     std::map<std::string, std::vector<double>> ratios;
     std::string kernel_reason;
     if (!json)
-        fmt::print("{:<10} {:>6} {:>11} {:>18} {:>18} {:>18}  {}\n", "program", "insns", "native ns", "jit ns",
-                   "interp ns", "kernel ns", "spread");
+        fmt::print("{:<10} {:>6} {:>11} {:>18} {:>18} {:>18} {:>18} {:>18} {:>18}  {}\n", "program", "insns",
+                   "native ns", "jit ns", "interp ns", "aot ns", "aot-host ns", "aot-gcc ns", "kernel ns", "spread");
     for (size_t i = 0; i < std::size(sources); ++i) {
         const Loaded& program = programs[i];
         if (!only.empty() && only != program.name) continue;
@@ -382,6 +403,9 @@ int main(int argc, char** argv) {
         columns.push_back(native_column(sources[i].native, std::make_shared<Host>(packet)));
         columns.push_back(engine_column("jit", *program.jit, std::make_shared<Host>(packet)));
         columns.push_back(engine_column("interp", *program.interp, std::make_shared<Host>(packet)));
+        for (const ModuleColumn& column : module_columns())
+            if (const auto found = program.modules.find(column.name); found != program.modules.end())
+                columns.push_back(engine_column(column.name, *found->second, std::make_shared<Host>(packet)));
         auto kernel = std::make_shared<KernelRunner>(program.path);
         if (kernel->ready()) {
             Column column;
@@ -410,7 +434,7 @@ int main(int argc, char** argv) {
             row[column.name]["ratio"] = ratio;
             line += fmt::format(" {:>10.1f} {:>6.2f}x", column.median, ratio);
         }
-        if (columns.size() < 4) line += fmt::format(" {:>18}", "-");
+        if (columns.back().name != "kernel") line += fmt::format(" {:>18}", "-");
         report["programs"].push_back(row);
         if (!json) {
             fmt::print("{}  {:.1f} %{}\n", line, spread * 100, spread > accepted_spread ? " (did not settle)" : "");
@@ -419,7 +443,7 @@ int main(int argc, char** argv) {
     }
     if (only.empty()) {
         std::string line = fmt::format("{:<10} {:>6} {:>11}", "geo. mean", "", "");
-        for (const char* name : {"jit", "interp", "kernel"}) {
+        for (const char* name : {"jit", "interp", "aot", "aot-host", "aot-gcc", "kernel"}) {
             const auto& list = ratios[name];
             if (list.empty()) continue;
             double sum = 0;

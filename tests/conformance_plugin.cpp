@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plugin that the public bpf_conformance runner starts once per test:
-//   conformance-plugin [MEMORY] [--engine interp|jit]    code in hexadecimal on standard input, r0 on standard output
+//   conformance-plugin [MEMORY] [--engine interp|jit|native]    code in hexadecimal on standard input, r0 on standard output
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -31,11 +31,13 @@ int main(int argc, char** argv) {
             memory_text = word;
             continue;
         }
-        if (name != "interp" && name != "jit") {
-            std::fprintf(stderr, "usage: conformance-plugin [MEMORY] [--engine interp|jit]\n");
+        if (name != "interp" && name != "jit" && name != "native") {
+            std::fprintf(stderr, "usage: conformance-plugin [MEMORY] [--engine interp|jit|native]\n");
             return 2;
         }
-        engine = name == "jit" ? ConformanceEngine::Jit : ConformanceEngine::Interp;
+        engine = name == "jit"      ? ConformanceEngine::Jit
+                 : name == "native" ? ConformanceEngine::Native
+                                    : ConformanceEngine::Interp;
     }
     std::string text;
     char buffer[4096];

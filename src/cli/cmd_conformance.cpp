@@ -17,9 +17,11 @@ Result<int> run(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(const std::vector<std::byte> bytes,
                 parse_hex({reinterpret_cast<const char*>(text.data()), text.size()}));
     SKEP_ASSIGN(const isa::Code code, slots_of(bytes));
-    const bool interp = arguments.text_or("engine", "jit") == "interp";
-    SKEP_ASSIGN(const uint64_t r0,
-                run_conformance(code, memory, interp ? ConformanceEngine::Interp : ConformanceEngine::Jit));
+    const std::string name = arguments.text_or("engine", "jit");
+    const ConformanceEngine engine = name == "interp"   ? ConformanceEngine::Interp
+                                     : name == "native" ? ConformanceEngine::Native
+                                                        : ConformanceEngine::Jit;
+    SKEP_ASSIGN(const uint64_t r0, run_conformance(code, memory, engine));
     if (output.json) {
         output.print(Json::object().set("r0", r0));
     } else {
@@ -30,7 +32,7 @@ Result<int> run(const Arguments& arguments, Output& output) {
 
 constexpr PositionalSpec positionals[] = {
     {"MEMORY", "what r1 points to: bytes in hexadecimal, as one argument", false, Kind::Text}};
-constexpr OptionSpec options[] = {{"-e,--engine", Kind::Choice, "interp|jit", "who runs it (jit)"}};
+constexpr OptionSpec options[] = {{"-e,--engine", Kind::Choice, "interp|jit|native", "who runs it (jit)"}};
 constexpr Example examples[] = {
     {"echo 'b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00' | skep conformance", "prints 2a"}};
 

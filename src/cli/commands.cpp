@@ -16,6 +16,7 @@ namespace skep::cli {
     X(disasm)                    \
     X(asm)                       \
     X(run)                       \
+    X(compile)                   \
     SKEP_DEVELOPMENT_COMMANDS(X) \
     X(doctor)                    \
     X(version)                   \

@@ -6,6 +6,7 @@
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
 #include "isa/insn.hpp"
+#include "module/native_code.hpp"
 #include "platform/helper.hpp"
 #include "program/unverified.hpp"
 
@@ -33,6 +34,17 @@ BoundProgram bind_numbers(isa::Code code) {
     }
     bound.linked.code = std::move(code);
     return bound;
+}
+
+/// The native engine builds with the host's C compiler; callx may reach `helper` by number.
+Result<std::unique_ptr<engine::CompiledCode>> compile_native(const ExecutableProgram& program,
+                                                             const engine::LinkTable& table,
+                                                             platform::HelperId helper) {
+    module::DirectOptions options;
+    options.more_helpers = {helper};
+    const module::DirectProgram one{&program, &table};
+    SKEP_ASSIGN(auto compiled, module::compile_direct(std::span(&one, 1), options));
+    return std::move(compiled.front());
 }
 
 Error fault_error(const skep_runtime_context& run) {
@@ -123,6 +135,7 @@ Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes m
 
     Result<std::unique_ptr<engine::CompiledCode>> compiled = [&] {
         if (engine == ConformanceEngine::Jit) return engine::jit::compile(*program, table);
+        if (engine == ConformanceEngine::Native) return compile_native(*program, table, five);
         engine::interp::Options options;
         options.step_limit = step_limit;
         options.check_accesses = true;

@@ -14,7 +14,7 @@
 
 namespace skep::cli {
 
-enum class ConformanceEngine : uint8_t { Interp, Jit };
+enum class ConformanceEngine : uint8_t { Interp, Jit, Native };
 
 /// Bytes from pairs of hexadecimal digits with any blanks between them. Errors: Syntax.
 Result<std::vector<std::byte>> parse_hex(std::string_view text);
@@ -24,7 +24,7 @@ Result<isa::Code> slots_of(Bytes bytes);
 
 /// Runs `code` with r1 = the address of `memory` (0 if it is empty), r2 = its size in bytes, r10 = the end of a
 /// 512-byte stack; helper 5 does nothing and returns 0. Returns r0 of exit. The interpreter keeps the program inside
-/// `memory` and its stack; the JIT does not. Errors: those of UnverifiedProgram::make and of the engine; BadAddress,
+/// `memory` and its stack; the others do not. Errors: those of UnverifiedProgram::make and of the engine; BadAddress,
 /// LimitExceeded, BadInstruction when the run ends with a fault.
 Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes memory, ConformanceEngine engine);
 

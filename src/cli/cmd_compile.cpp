@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// `skep compile`: an object becomes a native module, or the C text of one.
+#include <fmt/format.h>
+
+#include "cli/command.hpp"
+#include "cli/file.hpp"
+#include "cli/json.hpp"
+#include "module/build.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+bool ends_with(const std::string& text, std::string_view end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+Result<int> run_compile(const Arguments& arguments, Output& output) {
+    const std::string path = *arguments.text("OBJECT");
+    const auto to = arguments.text("output");
+    if (!to)
+        return Error(Errc::InvalidArgument, "it is not said where the module goes", {},
+                     "name a file with -o; its ending says what it becomes: .so, .dll or .c");
+    module::BuildOptions options;
+    options.generator = "skep " SKEP_VERSION;
+    options.source_only = ends_with(*to, ".c");
+    const auto host = module::host_target();
+    if (const auto name = arguments.text("target")) {
+        const auto target = module::target_from_name(*name);
+        if (!target) {
+            std::string known;
+            for (const module::Target t : module::all_targets())
+                known += std::string(known.empty() ? "" : ", ") + module::target_name(t);
+            return Error(Errc::InvalidArgument, fmt::format("there is no target \"{}\"", *name), {},
+                         "known targets: " + known);
+        }
+        options.compiler.target = *target;
+    } else if (ends_with(*to, ".dll")) {
+        options.compiler.target = module::Target::WindowsX86_64;
+    } else if (host) {
+        options.compiler.target = *host;
+    }
+    const std::string ending = std::string(".") + module::target_ending(options.compiler.target);
+    if (!options.source_only && !ends_with(*to, ending))
+        return Error(Errc::InvalidArgument,
+                     fmt::format("a module for {} is a file *{}", module::target_name(options.compiler.target), ending),
+                     fmt::format("-o names {}", *to), "rename it, or say --target");
+    if (const auto cpu = arguments.text("cpu")) {
+        const auto level = module::cpu_level_from_name(*cpu);
+        if (!level)
+            return Error(Errc::InvalidArgument, fmt::format("there is no processor level \"{}\"", *cpu), {},
+                         "known: baseline, x86-64-v2, x86-64-v3, x86-64-v4, host");
+        options.compiler.cpu = *level;
+    }
+    options.compiler.compiler = arguments.text_or("cc", "");
+    if (const auto program = arguments.text("program")) options.programs.push_back(*program);
+
+    SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
+    SKEP_ASSIGN(const module::Built built, module::build_module(file, path, options, module::no_verifier()));
+    if (built.descriptor.verifier == "none" && !arguments.flag("unverified"))
+        output.warn("the programs are not verified (--unverified says that you know)");
+    const Bytes bytes = options.source_only ? as_bytes(built.source) : Bytes(built.image);
+    SKEP_TRY(write_file(*to, bytes));
+    if (output.json) {
+        Json programs = Json::array();
+        for (const module::ModuleProgram& p : built.descriptor.programs)
+            programs.push(Json::object().set("name", p.name).set("type", p.type).set("instructions", p.instructions));
+        output.print(Json::object()
+                         .set("file", *to)
+                         .set("bytes", static_cast<uint64_t>(bytes.size()))
+                         .set("target", built.descriptor.target)
+                         .set("cpu", built.descriptor.cpu)
+                         .set("compiler", built.descriptor.compiler)
+                         .set("programs", std::move(programs)));
+    } else {
+        output.out(fmt::format("{}: {} bytes, {} program{} for {} ({})\n", *to, bytes.size(),
+                               built.descriptor.programs.size(), built.descriptor.programs.size() == 1 ? "" : "s",
+                               built.descriptor.target, built.descriptor.cpu));
+    }
+    return exit_done;
+}
+
+constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
+constexpr OptionSpec options[] = {
+    {"-o,--output", Kind::File, "FILE", "the module (.so, .dll), or its C text (.c)"},
+    {"-t,--target", Kind::Text, "TARGET", "linux-x86_64, linux-arm64 or windows-x86_64 (by -o, else this host)"},
+    {"--cpu", Kind::Text, "LEVEL", "baseline, x86-64-v2, x86-64-v3, x86-64-v4, or host: this processor's (baseline)"},
+    {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},
+    {"-p,--program", Kind::Text, "NAME", "this program alone, with those its program arrays hold"},
+    {"--unverified", Kind::Flag, "", "compile programs that are not verified without a warning (development builds)"},
+};
+constexpr Example examples[] = {
+    {"skep compile prog.o -o prog.so", "a module for this host"},
+    {"skep compile prog.o -o prog.dll", "the same for Windows"},
+    {"skep compile prog.o -o prog.c", "the C text, for reading"},
+};
+
+}  // namespace
+
+extern const Command compile_command;
+constinit const Command compile_command = {
+    "compile",
+    "makes a native module of an object",
+    "The programs become C, and a C compiler of this host makes an image of it that needs nothing but its run-time\n"
+    "context. The module carries the object, what it needs of its host, and who verified it. The same object, options\n"
+    "and compiler give the same bytes.",
+    positionals,
+    options,
+    examples,
+    run_compile};
+
+}  // namespace skep::cli
