@@ -182,12 +182,11 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.program = spec->programs[index].name;
     options.engine = arguments.text_or("engine", preferred_engine());
     options.also_load = init.programs(*spec);
+    options.also_make = init.inner_maps(*spec);
     options.seed = arguments.number("deterministic");
     options.ifindex = static_cast<uint32_t>(arguments.number("ifindex").value_or(1));
     options.btf = arguments.text_or("btf", "");
     const bool kernel = options.engine == "kernel";
-    if (kernel && init.changes_globals())
-        return Error(Errc::Unsupported, "global variables cannot be set on the engine kernel yet");
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend,
                 kernel ? open_kernel(spec, file, options) : open_skep(spec, options));
     if (!backend->figures().verified && !arguments.flag("unverified")) {
@@ -257,7 +256,8 @@ constinit const Command run_command = {
     "\n"
     "The file of --map-init is {\"MAP\": [{\"key\": K, \"value\": V}], \"globals\": {\"VARIABLE\": V}}. K and V are "
     "hex\n"
-    "bytes (\"0a 00 00 01\"), numbers, or objects by field names; program arrays take names of programs.",
+    "bytes (\"0a 00 00 01\"), numbers, or objects by field names; program arrays take names of programs, maps\n"
+    "of maps names of maps.",
     positionals,
     options,
     examples,

@@ -10,6 +10,7 @@ import unittest
 COMMAND = os.environ["SKEP_COMMAND"].split()
 BINARY_DIR = os.environ["SKEP_BINARY_DIR"]
 OBJECT = BINARY_DIR + "/tests/objects/run.o"
+GIVEN = BINARY_DIR + "/tests/objects/given.o"
 ETHERNET, RAW = 1, 101
 ENTRY = ["run", OBJECT, "--program", "entry", "--unverified"]
 
@@ -150,6 +151,39 @@ class Run(unittest.TestCase):
         got = self.result("--map-init", self.init({"stages": [{"key": 1, "value": "entry"}]}))
         self.assertEqual(got["verdicts"], {"aborted": 5})
         self.assertEqual(got["globals"]["seen"], 5 * 34)
+
+    def test_maps_and_programs_are_given_to_maps_on_every_engine(self):
+        given = {"globals": {"place": 3, "name": 77, "started": 1000},
+                 "by_index": [{"key": 3, "value": "counters_a"}, {"key": 0, "value": "counters_b"}],
+                 "by_name": [{"key": 77, "value": "counters_b"}],
+                 "counters_b": [{"key": 1, "value": 500}],
+                 "next": [{"key": 1, "value": "second"}]}
+        path = self.init(given)
+        for engine in filter(present, ("interp", "jit", "kernel")):
+            words = ["run", GIVEN, "--program", "first", "--pcap", self.pcap, "--json", "--unverified", "--engine", engine]
+            out = skep(*words, "--map-init", path)
+            self.assertEqual(out.returncode, 0, engine + out.stdout + out.stderr)
+            got = json.loads(out.stdout)
+            self.assertEqual(got["verdicts"], {"drop": 5}, engine)
+            self.assertEqual(got["globals"]["started"], 1005, engine)
+            maps = {m["name"]: m["entries"] for m in got["maps"]}
+            self.assertEqual([(e["key"], e["value"]) for e in maps["counters_a"]], [(0, 5)], engine)
+            self.assertEqual([(e["key"], e["value"]) for e in maps["counters_b"]], [(1, 505)], engine)
+            self.assertEqual([(e["key"], e["value"]) for e in maps["by_index"]],
+                             [(0, "map counters_b"), (3, "map counters_a")], engine)
+            self.assertEqual([(e["key"], e["value"]) for e in maps["by_name"]], [(77, "map counters_b")], engine)
+            self.assertEqual([(e["key"], e["value"]) for e in maps["next"]], [(1, "program second")], engine)
+            bare = json.loads(skep(*words).stdout)
+            self.assertEqual(bare["verdicts"], {"pass": 5}, engine)
+            self.assertEqual(bare["globals"]["started"], 5, engine)
+
+    def test_a_map_of_maps_takes_names_of_like_maps_only(self):
+        for value, message in [("nobody", "by_index[0].value is no map"), (5, "by_index[0].value is no map"),
+                               ("by_name", 'map "by_index" does not take')]:
+            out = skep("run", GIVEN, "--program", "first", "--pcap", self.pcap, "--unverified", "--map-init",
+                       self.init({"by_index": [{"key": 0, "value": value}]}))
+            self.assertNotEqual(out.returncode, 0, value)
+            self.assertIn(message, out.stderr, value)
 
     def test_what_does_not_fit_is_refused_by_name(self):
         rows = [

@@ -23,6 +23,7 @@ struct RunOptions {
     std::string program;                 ///< name; the one to run
     std::string engine;                  ///< "jit", "interp", "kernel"
     std::vector<std::string> also_load;  ///< programs that program arrays get by --map-init
+    std::vector<std::string> also_make;  ///< maps that maps of maps get by it
     std::optional<uint64_t> seed;
     uint32_t ifindex = 1;
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
@@ -77,6 +78,7 @@ class Backend {
     /// Bytes of one key and one value (per-CPU maps: every CPU gets the value). Queue and stack: the key is empty.
     virtual Result<void> put(uint32_t map, Bytes key, Bytes value) = 0;
     virtual Result<void> put_program(uint32_t map, Bytes key, const std::string& program) = 0;
+    virtual Result<void> put_map(uint32_t map, Bytes key, uint32_t inner) = 0;
 
     /// Whether the kernel's test_run would refuse the packet for its length.
     virtual bool refuses(Bytes packet) const = 0;

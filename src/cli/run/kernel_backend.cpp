@@ -45,8 +45,11 @@ class KernelBackend final : public Backend {
         return put_entry(*map, kernel_->lanes(), name, key, value);
     }
 
-    Result<void> put_program(uint32_t, Bytes, const std::string&) override {
-        return Error(Errc::Unsupported, "program arrays cannot be filled on the engine kernel yet");
+    Result<void> put_program(uint32_t index, Bytes key, const std::string& program) override {
+        return kernel_->put_program(index, key, program);
+    }
+    Result<void> put_map(uint32_t index, Bytes key, uint32_t inner) override {
+        return kernel_->put_map(index, key, inner);
     }
 
     bool refuses(Bytes packet) const override {
@@ -88,7 +91,11 @@ class KernelBackend final : public Backend {
     Result<std::optional<MapContents>> contents(uint32_t index) override {
         maps::Map* map = kernel_->map(index);
         if (map == nullptr) return std::optional<MapContents>();
-        return std::optional(read_contents(*map, kernel_->lanes(), {}));
+        return std::optional(read_contents(*map, kernel_->lanes(), [&](uint32_t id) {
+            const std::string name = kernel_->name_of(index, id);
+            const bool programs = map->def().type == MapType::ProgArray;
+            return name.empty() ? name : fmt::format("{} {}", programs ? "program" : "map", name);
+        }));
     }
 
     const std::vector<EventLog>& events() override {
@@ -132,7 +139,8 @@ Result<std::unique_ptr<Backend>> open_kernel(std::shared_ptr<const object::Objec
         return Error(Errc::Unresolved,
                      fmt::format("the section of program \"{}\" stands for no program type", options.program));
     SKEP_ASSIGN(std::unique_ptr<hooks::KernelObject> kernel,
-                hooks::KernelObject::load(*spec, file, index, meaning->type));
+                hooks::KernelObject::load(*spec, file, index, meaning->type,
+                                          {.programs = options.also_load, .maps = options.also_make}));
     return std::unique_ptr<Backend>(std::make_unique<KernelBackend>(std::move(spec), std::move(kernel), meaning->type));
 }
 

@@ -18,6 +18,11 @@ bool is_type(const object::MapSpec& map, platform::MapType type) {
     return map.origin != object::MapOrigin::Data && map.type == platform::map_type_linux_id(type);
 }
 
+bool holds_programs(const object::MapSpec& map) { return is_type(map, platform::MapType::ProgArray); }
+bool holds_maps(const object::MapSpec& map) {
+    return is_type(map, platform::MapType::ArrayOfMaps) || is_type(map, platform::MapType::HashOfMaps);
+}
+
 }  // namespace
 
 Result<MapInit> MapInit::read(const std::string& path) {
@@ -33,13 +38,14 @@ Result<MapInit> MapInit::read(const std::string& path) {
     return init;
 }
 
-std::vector<std::string> MapInit::programs(const object::ObjectSpec& spec) const {
+/// The words that stand as values of maps of which `holds` is true.
+std::vector<std::string> MapInit::names(const object::ObjectSpec& spec, bool (*holds)(const object::MapSpec&)) const {
     std::vector<std::string> names;
     const Json::Object* maps = json_.as<Json::Object>();
     if (maps == nullptr) return names;
     for (const auto& [name, entries] : *maps) {
         const uint32_t index = spec.find_map(name);
-        if (index == object::no_index || !is_type(spec.maps[index], platform::MapType::ProgArray)) continue;
+        if (index == object::no_index || !holds(spec.maps[index])) continue;
         const Json::Array* list = entries.as<Json::Array>();
         if (list == nullptr) continue;
         for (const Json& entry : *list)
@@ -48,6 +54,9 @@ std::vector<std::string> MapInit::programs(const object::ObjectSpec& spec) const
     }
     return names;
 }
+
+std::vector<std::string> MapInit::programs(const object::ObjectSpec& spec) const { return names(spec, holds_programs); }
+std::vector<std::string> MapInit::inner_maps(const object::ObjectSpec& spec) const { return names(spec, holds_maps); }
 
 Result<void> MapInit::apply_globals(object::ObjectSpec& spec) const {
     const Json* globals = json_.find(globals_word);
@@ -99,8 +108,16 @@ Result<void> MapInit::apply(const object::ObjectSpec& spec, Backend& backend) co
                 key_bytes = *std::move(bytes);
             }
             Result<void> put;
-            if (is_type(map, platform::MapType::ProgArray) && value->as<std::string>() != nullptr) {
+            if (holds_programs(map) && value->as<std::string>() != nullptr) {
                 put = backend.put_program(index, key_bytes, *value->as<std::string>());
+            } else if (holds_maps(map)) {
+                const std::string* inner = value->as<std::string>();
+                const uint32_t inner_index = inner == nullptr ? object::no_index : spec.find_map(*inner);
+                if (inner_index == object::no_index)
+                    return Error(Errc::Unresolved, fmt::format("{}.value is no map of the object", what), {},
+                                 "a map of maps takes names of maps")
+                        .in_file(path_);
+                put = backend.put_map(index, key_bytes, inner_index);
             } else {
                 Result<Buffer> bytes =
                     bytes_of(*value, {spec.btf.get(), map.value_type}, map.value_size, what + ".value");

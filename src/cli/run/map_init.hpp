@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // --map-init FILE: what maps and global variables hold before the first packet.
 //   {"MAP": [{"key": K, "value": V}, ...], ..., "globals": {"VARIABLE": V, ...}}
-// Queues and stacks take {"value": V}; program arrays the name of a program as value. K and V as in values.hpp.
+// Queues and stacks take {"value": V}; program arrays and maps of maps the name of a program or map of the object as
+// value. K and V as in values.hpp.
 #pragma once
 
 #include <string>
@@ -19,7 +20,8 @@ class MapInit {
 
     /// Programs that program arrays are given.
     std::vector<std::string> programs(const object::ObjectSpec& spec) const;
-    bool changes_globals() const { return json_.find("globals") != nullptr; }
+    /// Maps that maps of maps are given.
+    std::vector<std::string> inner_maps(const object::ObjectSpec& spec) const;
     /// Global variables: changes the initial bytes of the object's data maps, before it is loaded. Errors: Unresolved
     /// (no such variable, or no such map), InvalidArgument (a value that does not fit).
     Result<void> apply_globals(object::ObjectSpec& spec) const;
@@ -27,6 +29,8 @@ class MapInit {
     Result<void> apply(const object::ObjectSpec& spec, Backend& backend) const;
 
   private:
+    std::vector<std::string> names(const object::ObjectSpec& spec, bool (*holds)(const object::MapSpec&)) const;
+
     std::string path_;
     Json json_;
 };

@@ -7,6 +7,7 @@
 #include "cli/run/backend.hpp"
 #include "cli/run/map_access.hpp"
 #include "hooks/packet/packet_session.hpp"
+#include "maps/map_in_map.hpp"
 #include "maps/perf_event_array.hpp"
 #include "maps/prog_array.hpp"
 #include "maps/ringbuf.hpp"
@@ -58,6 +59,13 @@ class SkepBackend final : public Backend {
         if (program == nullptr || array == nullptr)
             return Error(Errc::Unresolved, fmt::format("program \"{}\" is not loaded", name));
         return checked(array->set(key.data(), program->program->object(), 0), index);
+    }
+
+    Result<void> put_map(uint32_t index, Bytes key, uint32_t inner) override {
+        SKEP_ASSIGN(maps::Map * outer, need(index));
+        SKEP_ASSIGN(maps::Map * map, need(inner));
+        const LaneGuard lane(loaded_->lanes());
+        return checked(maps::write_inner(*outer, key.data(), map, maps::update_any, lane.lane()), index);
     }
 
     bool refuses(Bytes packet) const override {
@@ -259,6 +267,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
     load.allow_unverified = true;
     load.programs = options.also_load;
     load.programs.push_back(options.program);
+    load.maps = options.also_make;
     load.seed = options.seed;
     load.lanes = options.seed ? 1 : 0;
     load.target_btf = [path = options.btf]() -> Result<std::shared_ptr<const btf::Btf>> {

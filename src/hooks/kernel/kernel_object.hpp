@@ -29,14 +29,22 @@ struct KernelAnswer {
     uint64_t ns = 0;         ///< the kernel's own measure, per run
 };
 
+/// What else of the object is wanted: by name.
+struct KernelWants {
+    std::vector<std::string> programs = {};  ///< for program arrays
+    std::vector<std::string> maps = {};      ///< for maps of maps
+};
+
 /// One program and its maps in the kernel. One thread at a time.
 class KernelObject {
   public:
-    /// Loads programs[program_index] of `spec`, which was read from `file`, with the maps it needs, as `type`.
-    /// Errors: Unavailable (no libbpf in this build, no right to load), Rejected (the kernel's verifier says no; `why`
-    /// is the end of its log), Unsupported (libbpf cannot read the object).
+    /// Loads programs[program_index] of `spec`, which was read from `file`, with the maps it needs, as `type`. Data
+    /// maps begin as in `spec`, which may have changed what the file says. Errors: Unavailable (no libbpf in this
+    /// build, no right to load), Rejected (the kernel's verifier says no; `why` is the end of its log), Unsupported
+    /// (libbpf cannot read the object).
     static Result<std::unique_ptr<KernelObject>> load(const object::ObjectSpec& spec, Bytes file,
-                                                      uint32_t program_index, platform::ProgramType type);
+                                                      uint32_t program_index, platform::ProgramType type,
+                                                      const KernelWants& also = {});
     virtual ~KernelObject() = default;
     KernelObject(const KernelObject&) = delete;
     KernelObject& operator=(const KernelObject&) = delete;
@@ -44,6 +52,12 @@ class KernelObject {
     /// The kernel's map of ObjectSpec::maps[index], seen through our own interface (its user's side); null if the
     /// program does not use it, and for ring and perf buffers. Lives as long as this object.
     virtual maps::Map* map(size_t index) const = 0;
+    /// Element `key` of a program array becomes the program of that name, of a map of maps the map ObjectSpec::maps
+    /// [inner]. Errors: Unresolved (not loaded), else what the kernel says.
+    virtual Result<void> put_program(size_t map, Bytes key, const std::string& program) = 0;
+    virtual Result<void> put_map(size_t map, Bytes key, size_t inner) = 0;
+    /// What the kernel's id in an element of such a map stands for, by name; empty if none of the object's.
+    virtual std::string name_of(size_t map, uint32_t id) const = 0;
     /// For Map's `lane` argument, which these maps do not look at.
     virtual Lanes& lanes() = 0;
 

@@ -145,9 +145,13 @@ struct PerfFreer {
 
 class LibbpfObject final : public KernelObject {
   public:
-    Result<void> open(const object::ObjectSpec& spec, Bytes file, uint32_t program_index, platform::ProgramType type);
+    Result<void> open(const object::ObjectSpec& spec, Bytes file, uint32_t program_index, platform::ProgramType type,
+                      const KernelWants& also);
 
     maps::Map* map(size_t index) const override { return maps_[index].get(); }
+    Result<void> put_program(size_t map, Bytes key, const std::string& program) override;
+    Result<void> put_map(size_t map, Bytes key, size_t inner) override;
+    std::string name_of(size_t map, uint32_t id) const override;
     Lanes& lanes() override { return *lanes_; }
     Result<KernelAnswer> run(Bytes packet, MutableBytes out) override;
     Result<void> drain_events(const EventFn& each) override;
@@ -160,17 +164,23 @@ class LibbpfObject final : public KernelObject {
         const EventFn* each = nullptr;
     };
     Result<void> adopt_map(const object::ObjectSpec& spec, uint32_t index);
+    Result<void> set_initial_values(const object::ObjectSpec& spec);
+    Result<void> put(size_t map, Bytes key, int fd, const char* what) const;
+    bpf_map* find_map(size_t index) const {
+        return bpf_object__find_map_by_name(object_.get(), map_names_[index].c_str());
+    }
 
     std::unique_ptr<Lanes, LanesDestroyer> lanes_;
     std::unique_ptr<bpf_object, ObjectCloser> object_;
     std::vector<std::unique_ptr<KernelMap>> maps_;
+    std::vector<std::string> map_names_;  ///< of ObjectSpec::maps
     std::vector<std::unique_ptr<EventSource>> events_;
     int program_fd_ = -1;
     bool loses_header_ = false;  ///< test runs of this type give the Ethernet header back as zeros
 };
 
 Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint32_t program_index,
-                                platform::ProgramType type) {
+                                platform::ProgramType type, const KernelWants& also) {
     const object::ProgramSpec& wanted = spec.programs[program_index];
     const auto fail = [&](Errc code, std::string what, std::string why, std::string hint = {}) {
         return Error{code, std::move(what), std::move(why), std::move(hint)}.in_file(spec.file).in_function(
@@ -186,12 +196,16 @@ Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, object_.get()) {
         const bool chosen = wanted.name == bpf_program__name(program);
-        bpf_program__set_autoload(program, chosen || stands_in_map(spec, bpf_program__name(program)));
+        const std::string_view name = bpf_program__name(program);
+        bpf_program__set_autoload(program, chosen || stands_in_map(spec, name) ||
+                                               std::ranges::find(also.programs, name) != also.programs.end());
         if (chosen) bpf_program__set_type(program, static_cast<bpf_prog_type>(platform::program_type_linux_id(type)));
     }
     program = bpf_object__find_program_by_name(object_.get(), wanted.name.c_str());
     if (program == nullptr) return fail(Errc::Unsupported, "libbpf does not find the program", tail_of(said.text(), 3));
 
+    for (const object::MapSpec& map : spec.maps) map_names_.push_back(map.name);
+    SKEP_TRY(set_initial_values(spec));
     std::string log(log_bytes, '\0');
     bpf_program__set_log_buf(program, log.data(), log.size());
     if (const int result = bpf_object__load(object_.get()); result != 0) {
@@ -209,6 +223,70 @@ Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint
     SKEP_ASSIGN(const object::LinkedProgram linked, object::link(spec, program_index));
     maps_.resize(spec.maps.size());
     for (uint32_t index : linked.maps) SKEP_TRY(adopt_map(spec, index));
+    for (const std::string& name : also.maps)
+        if (const uint32_t index = spec.find_map(name); index != object::no_index) SKEP_TRY(adopt_map(spec, index));
+    return {};
+}
+
+Result<void> LibbpfObject::set_initial_values(const object::ObjectSpec& spec) {
+    for (const object::MapSpec& data : spec.maps) {
+        if (data.origin != object::MapOrigin::Data) continue;
+        bpf_map* map = bpf_object__find_map_by_name(object_.get(), data.name.c_str());
+        if (map == nullptr) continue;
+        size_t bytes = 0;
+        const void* now = bpf_map__initial_value(map, &bytes);
+        std::vector<std::byte> value = data.initial;
+        value.resize(bytes);
+        if (now == nullptr || bytes == 0 || std::memcmp(now, value.data(), bytes) == 0) continue;
+        if (const int result = bpf_map__set_initial_value(map, value.data(), bytes); result != 0)
+            return Error{code_of(-result), fmt::format("the variables in {} cannot be set", data.name),
+                         std::strerror(-result)}
+                .in_file(spec.file);
+    }
+    return {};
+}
+
+Result<void> LibbpfObject::put(size_t map, Bytes key, int fd, const char* what) const {
+    const bpf_map* into = find_map(map);
+    if (into == nullptr || fd < 0)
+        return Error{Errc::Unresolved, fmt::format("the {} for map \"{}\" is not loaded", what, map_names_[map])};
+    if (bpf_map_update_elem(bpf_map__fd(into), key.data(), &fd, BPF_ANY) == 0) return {};
+    const int error = errno;
+    return Error{code_of(error), fmt::format("map \"{}\" does not take the {}", map_names_[map], what),
+                 std::strerror(error)};
+}
+
+Result<void> LibbpfObject::put_program(size_t map, Bytes key, const std::string& program) {
+    const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
+    return put(map, key, found == nullptr ? -1 : bpf_program__fd(found), "program");
+}
+
+Result<void> LibbpfObject::put_map(size_t map, Bytes key, size_t inner) {
+    const bpf_map* found = find_map(inner);
+    return put(map, key, found == nullptr ? -1 : bpf_map__fd(found), "map");
+}
+
+std::string LibbpfObject::name_of(size_t map, uint32_t id) const {
+    if (maps_[map] == nullptr) return {};
+    if (maps_[map]->def().type == platform::MapType::ProgArray) {
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, object_.get()) {
+            bpf_prog_info info{};
+            uint32_t bytes = sizeof info;
+            const int fd = bpf_program__fd(program);
+            if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &bytes) == 0 && info.id == id)
+                return bpf_program__name(program);
+        }
+        return {};
+    }
+    for (size_t i = 0; i < map_names_.size(); ++i) {
+        const bpf_map* found = find_map(i);
+        bpf_map_info info{};
+        uint32_t bytes = sizeof info;
+        if (found != nullptr && bpf_map__fd(found) >= 0 &&
+            bpf_obj_get_info_by_fd(bpf_map__fd(found), &info, &bytes) == 0 && info.id == id)
+            return map_names_[i];
+    }
     return {};
 }
 
@@ -292,9 +370,10 @@ Result<void> LibbpfObject::drain_events(const EventFn& each) {
 bool kernel_engine_built() { return true; }
 
 Result<std::unique_ptr<KernelObject>> KernelObject::load(const object::ObjectSpec& spec, Bytes file,
-                                                         uint32_t program_index, platform::ProgramType type) {
+                                                         uint32_t program_index, platform::ProgramType type,
+                                                         const KernelWants& also) {
     auto object = std::make_unique<LibbpfObject>();
-    SKEP_TRY(object->open(spec, file, program_index, type));
+    SKEP_TRY(object->open(spec, file, program_index, type, also));
     return std::unique_ptr<KernelObject>(std::move(object));
 }
 

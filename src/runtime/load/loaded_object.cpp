@@ -69,6 +69,8 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
     std::vector<Prepared> prepared;
     TargetTypes target{options.target_btf};
     std::vector<bool> wanted(object.maps.size());
+    for (const std::string& name : options.maps)
+        if (const uint32_t index = object.find_map(name); index != object::no_index) wanted[index] = true;
     platform::Personality personality = platform::Personality::Linux;
     for (const uint32_t index : chosen) {
         Result<Prepared> one = prepare(*own, index, options, target);

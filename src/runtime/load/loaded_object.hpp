@@ -24,6 +24,7 @@ struct LoadOptions {
     EngineKind engine = EngineKind::Jit;
     bool allow_unverified = false;      ///< run programs that no verifier has seen; a production build refuses
     std::vector<std::string> programs;  ///< names; empty: every program that the object loads by default
+    std::vector<std::string> maps;      ///< names of maps to make although no program names them (inner maps)
     std::optional<uint64_t> seed;       ///< everything that chance decides follows from it (--deterministic)
     uint32_t lanes = 0;                 ///< 0: one per possible CPU
     /// Gives the BTF that CO-RE records are resolved against; asked only if a program has such records. Empty: such
