@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plugin that the public bpf_conformance runner starts once per test:
-//   conformance-plugin [MEMORY] [--engine interp|jit|native]    code in hexadecimal on standard input, r0 on standard output
+//   conformance-plugin [MEMORY] [--engine interp|jit|native]    code in hexadecimal on standard input, r0 on standard
+//   output
 #include <cstdio>
 #include <string>
 #include <string_view>

@@ -16,14 +16,14 @@ extern "C" {
 
 /* One map of the contract. */
 struct skep_module_map {
-    void* map;            /* what the program sees as the map: r1 of the map helpers */
-    uint8_t* values;      /* element 0 (of lane 0) where the contract says that elements are reached directly, or null */
+    void* map;       /* what the program sees as the map: r1 of the map helpers */
+    uint8_t* values; /* element 0 (of lane 0) where the contract says that elements are reached directly, or null */
     uint64_t lane_stride; /* bytes between the lanes of a per-CPU array */
 };
 
 struct skep_module_instance {
-    uint32_t size; /* sizeof(struct skep_module_instance) of the maker */
-    uint32_t abi;  /* SKEP_NATIVE_MODULE_ABI */
+    uint32_t size;                      /* sizeof(struct skep_module_instance) of the maker */
+    uint32_t abi;                       /* SKEP_NATIVE_MODULE_ABI */
     const skep_helper_fn* helpers;      /* index = order in the contract */
     const struct skep_module_map* maps; /* index = order in the contract */
 };

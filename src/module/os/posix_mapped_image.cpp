@@ -24,8 +24,8 @@ struct Descriptor {
     }
 };
 
-/// dlopen() takes two images of one name for the same: the descriptor stays open as long as the image is mapped, so that
-/// its number, which is the name, is nobody else's.
+/// dlopen() takes two images of one name for the same: the descriptor stays open as long as the image is mapped, so
+/// that its number, which is the name, is nobody else's.
 class SharedObject final : public MappedImage {
   public:
     SharedObject(void* handle, Descriptor file) : file_(std::move(file)), handle_(handle) {}
