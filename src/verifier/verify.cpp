@@ -14,9 +14,10 @@ using Clock = std::chrono::steady_clock;
 /// Attempts, each keeping more apart than the one before (design 2.9). The last one joins nothing that the step budget
 /// lets it keep: what the kernel can enumerate, it can too.
 std::vector<Strategy> strategies(const Options& options) {
-    return {{.disjuncts = options.disjuncts, .unroll = 0, .steps = options.step_budget},
-            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = options.step_budget / 4},
-            {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = options.step_budget / 4}};
+    const uint64_t budget = options.step_budget;
+    return {{.disjuncts = options.disjuncts, .unroll = 0, .steps = budget},
+            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = budget / 4},
+            {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = budget / 4}};
 }
 
 /// Whether another attempt could end differently.

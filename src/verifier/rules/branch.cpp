@@ -89,8 +89,9 @@ void fold(State& s, const Val& v) {
 
 /// Numbers, 64 bits wide.
 bool assume_numbers(State& s, Compare c, Val x, Val y, isa::InsnIndex at) {
-    x = name_terms(s, x, at);
-    y = name_terms(s, y, at);
+    const bool both = !x.is_constant() && !y.is_constant();  // then a relation may be learnt, which is between symbols
+    x = name_terms(s, x, at, both);
+    y = name_terms(s, y, at, both);
     const Num nx = number_of(s, x), ny = number_of(s, y);
     // Signed order, or unsigned order of numbers that are not negative: an order of integers.
     const bool integers = is_signed_order(c) || (is_unsigned_order(c) && smin_of(nx) >= 0 && smin_of(ny) >= 0);

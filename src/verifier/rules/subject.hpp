@@ -45,7 +45,7 @@ struct MapInfo {
 
 struct Options {
     uint32_t disjuncts = 8;                        ///< K: states kept per join
-    uint64_t step_budget = 4'000'000;              ///< abstract instructions over all attempts; then LIMIT
+    uint64_t step_budget = 1'000'000;              ///< abstract instructions over all attempts; then LIMIT
     uint64_t memory_budget = uint64_t{256} << 20;  ///< bytes of kept states; then LIMIT
     uint64_t time_budget_ns = 0;                   ///< wall clock of the search, 0 unlimited; then LIMIT
     uint64_t cost_limit = UINT64_MAX;              ///< policy: most instructions a run may take

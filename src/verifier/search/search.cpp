@@ -258,7 +258,12 @@ class Search {
         project(s);
         Cut& c = cuts_[cut];
         c.revisited = c.revisited || again;
-        for (const uint32_t node : c.nodes) {
+        // The latest first: they are most like it. Older ones are looked at up to a bound, so that the work per arrival
+        // is bounded; each look counts as a step.
+        constexpr size_t looks = 48;
+        for (size_t i = 0; i < c.nodes.size() && i < looks; ++i) {
+            const uint32_t node = c.nodes[c.nodes.size() - 1 - i];
+            ++statistics_.steps;
             if (subsumes(nodes_[node].state, s)) return node;
         }
         const uint32_t room = again ? strategy_.unroll : strategy_.disjuncts;

@@ -66,14 +66,23 @@ bool is_tainted(const State& s, const Val& v) {
     return (v.a.factor != 0 && s[v.a.sym].is_base()) || (v.b.factor != 0 && s[v.b.sym].is_base());
 }
 
-Val name_terms(State& s, const Val& v, isa::InsnIndex at) {
-    if (v.b.factor == 0 || is_tainted(s, v)) return v;
+Val name_terms(State& s, const Val& v, isa::InsnIndex at, bool scaled) {
+    const bool one = v.b.factor == 0;
+    if (is_tainted(s, v) || v.is_constant() || (one && (v.a.factor == 1 || !scaled))) return v;
     const Val terms{0, v.a, v.b};
     const Definition def{isa::Operation::Add, false, Val{0, v.a, {}}, Val{0, v.b, {}}};
     const Sym sym = defined_symbol(s, def, number_of(s, terms), at);
     change_forms(s, [&](Val& form) {
-        if (!form.same_terms(terms)) return false;
-        form = plus(Val::symbol(sym), form.k);
+        if (form.same_terms(terms)) {
+            form = plus(Val::symbol(sym), form.k);
+            return true;
+        }
+        // base + factor * symbol: the same term beside an address
+        if (!one || form.b.factor == 0) return false;
+        Term& term = form.a == v.a ? form.a : form.b;
+        if (term != v.a) return false;
+        term = {sym, 1};
+        if (form.b.sym < form.a.sym) std::swap(form.a, form.b);
         return true;
     });
     return plus(Val::symbol(sym), v.k);

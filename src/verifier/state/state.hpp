@@ -254,9 +254,9 @@ bool refine_symbol(State& s, Sym sym, const Num& fact);
 /// The same through a form: gives the fact of a value back to the symbol behind it, where there is one.
 bool refine_value(State& s, const Val& v, const Num& fact);
 
-/// A fresh symbol that stands for the form's terms (k stays outside), and every location that holds these terms told in
-/// it. The form in it is returned; forms of at most one symbol stay as they are.
-Val name_terms(State& s, const Val& v, isa::InsnIndex at);
+/// A symbol that stands for the form's terms (k stays outside), and every location that holds these terms told in it.
+/// The form in it is returned. A symbol alone stays as it is; a multiple of one symbol is named only if `scaled`.
+Val name_terms(State& s, const Val& v, isa::InsnIndex at, bool scaled = false);
 
 /// Replaces symbol `sym` by a form everywhere (a null pointer by 0). False: that contradicts what is known.
 bool replace_symbol(State& s, Sym sym, const Val& by);
