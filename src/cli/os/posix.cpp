@@ -64,7 +64,11 @@ std::vector<Feature> features() {
     const long fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
     const int error = errno;
     if (fd >= 0) close(static_cast<int>(fd));
-    list.push_back({"bpf(2)", fd >= 0, fd >= 0 ? "maps can be created: --engine kernel is possible" : strerror(error)});
+    const bool counted = access("/sys/devices/system/cpu/possible", R_OK) == 0;
+    list.push_back({"bpf(2)", fd >= 0 && counted,
+                    fd < 0     ? strerror(error)
+                    : !counted ? "/sys is not mounted: how many values a per-CPU map has is not known"
+                               : "maps can be created: --engine kernel is possible"});
 
     const bool btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
     list.push_back({"kernel BTF", btf, btf ? "/sys/kernel/btf/vmlinux" : "no readable /sys/kernel/btf/vmlinux"});

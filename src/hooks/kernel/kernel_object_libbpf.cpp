@@ -187,8 +187,12 @@ Result<void> LibbpfObject::open(const object::ObjectSpec& spec, Bytes file, uint
             wanted.name);
     };
     Warnings said;
+    // The kernel copies one value per possible processor in and out: a guess would be too little room.
     const int cpus = libbpf_num_possible_cpus();
-    lanes_.reset(Lanes::create(cpus > 0 ? static_cast<uint32_t>(cpus) : 1));
+    if (cpus <= 0)
+        return fail(Errc::Unavailable, "the number of processors that the kernel may have is not known",
+                    fmt::format("/sys/devices/system/cpu/possible: {}", std::strerror(-cpus)), "mount /sys");
+    lanes_.reset(Lanes::create(static_cast<uint32_t>(cpus)));
     if (!lanes_) return fail(Errc::NoMemory, "out of memory", {});
 
     object_.reset(bpf_object__open_mem(file.data(), file.size(), nullptr));
