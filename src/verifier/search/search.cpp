@@ -202,8 +202,8 @@ class Search {
         }
         Cut cut;
         cut.place = s.at;
-        cut.rank = calls;
-        cut.rank.push_back(s.at.insn);
+        for (const InsnIndex call : calls) cut.rank.push_back(structure_.order[call]);
+        cut.rank.push_back(structure_.order[s.at.insn]);
         cut.calls = std::move(calls);
         if (s.at.phase == Phase::Normal) cut.loop = structure_.loop_at[s.at.insn];
         if (cut.loop != none) cut.movement.assign(structure_.loops[cut.loop].candidates.size(), Movement::Unknown);
@@ -266,30 +266,39 @@ class Search {
             ++statistics_.steps;
             if (subsumes(nodes_[node].state, s)) return node;
         }
+        // Room is counted per kind: states whose locations hold different kinds of things stay apart as long as they
+        // can, since a join of them forgets what they point to.
+        constexpr unsigned unlike = 32;
         const uint32_t room = again ? strategy_.unroll : strategy_.disjuncts;
-        if (c.nodes.size() < room) return add_node(std::move(s), cut, from, path);
+        const size_t all_kinds = size_t{strategy_.disjuncts} * 8;
         uint32_t best = none;
         unsigned least = UINT32_MAX;
-        for (const uint32_t node : c.nodes) {
-            const auto d = distance(nodes_[node].state, s);
-            if (d && *d < least) least = *d, best = node;
+        size_t alike = 0;
+        if (c.nodes.size() >= room) {
+            for (const uint32_t node : c.nodes) {
+                const auto d = distance(nodes_[node].state, s);
+                if (d && *d < unlike) ++alike;
+                if (d && *d < least) least = *d, best = node;
+            }
+            statistics_.steps += c.nodes.size() / 8;
         }
-        // States of another kind stay apart as long as there is room.
-        const bool unlike = best == none || least >= 32;
-        if (unlike && c.nodes.size() < strategy_.disjuncts) return add_node(std::move(s), cut, from, path);
+        const bool of_its_kind = least < unlike;
+        if (alike < room || (!of_its_kind && c.nodes.size() < all_kinds)) {
+            if (c.nodes.size() < all_kinds || c.nodes.size() < room) return add_node(std::move(s), cut, from, path);
+        }
         if (best != none) {
             Node& node = nodes_[best];
             Widening widening;
             widening.on =
-                (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 24;
-            widening.far = node.growths >= 14;
+                (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 60;
+            widening.far = node.growths >= (c.loop != none ? 14u : 90u);
             widening.thresholds = structure_.thresholds;
             if (auto joined = join(node.state, s, widening)) {
                 ++statistics_.joins;
                 if (widening.on) ++statistics_.widenings;
                 std::erase_if(joined->ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
                 ++node.growths;
-                if (node.growths > 60) limit(Rule::StepLimit, s.at.insn, "the states at this place do not settle");
+                if (node.growths > 400) limit(Rule::StepLimit, s.at.insn, "the states at this place do not settle");
                 node.state = std::move(*joined);
                 enqueue(best);
                 return best;

@@ -37,6 +37,7 @@ class Reader {
         out_.is_cut.assign(out_.code.size(), false);
         for (const InsnIndex at : cut_places(program_)) out_.is_cut[at] = true;
         find_loops();
+        find_order();
         find_frame_uses();
         find_live();
         find_thresholds();
@@ -213,6 +214,38 @@ class Reader {
             out_.loop_at[head] = static_cast<uint32_t>(out_.loops.size());
             out_.loops.push_back(std::move(loop));
         }
+    }
+
+    /// Work goes on where all that leads there is done: reverse post-order, in which what leaves a loop comes last.
+    void find_order() {
+        out_.order.assign(out_.code.size(), 0);
+        const auto leaves = [&](InsnIndex from, InsnIndex to) {
+            return std::any_of(out_.loops.begin(), out_.loops.end(), [&](const Loop& loop) {
+                return out_.in_body(loop, subject_, from) && !out_.in_body(loop, subject_, to);
+            });
+        };
+        const bool few_loops = out_.loops.size() <= 64;
+        std::vector<bool> seen(out_.code.size(), false);
+        std::vector<std::pair<InsnIndex, unsigned>> stack;
+        std::vector<InsnIndex> done;
+        for (const auto& function : program_.subprograms) {
+            stack.push_back({function.start, 0});
+            seen[function.start] = true;
+            while (!stack.empty()) {
+                auto& [at, next] = stack.back();
+                Successors all = successors(at);
+                // The one visited first comes last: exits, then jumps.
+                if (all.count == 2 && !(few_loops && leaves(at, all.at[0]))) std::swap(all.at[0], all.at[1]);
+                if (next == all.count) {
+                    done.push_back(at);
+                    stack.pop_back();
+                    continue;
+                }
+                const InsnIndex to = all.at[next++];
+                if (!seen[to]) seen[to] = true, stack.push_back({to, 0});
+            }
+        }
+        for (size_t i = 0; i < done.size(); ++i) out_.order[done[i]] = static_cast<uint32_t>(done.size() - i);
     }
 
     /// Places that the body moves by a constant, or stores to a fixed cell. At most six.
