@@ -7,6 +7,7 @@
 
 #include "cli/command.hpp"
 #include "cli/file.hpp"
+#include "cli/module_options.hpp"
 #include "cli/os/host.hpp"
 #include "cli/run/map_init.hpp"
 #include "cli/run/progress.hpp"
@@ -171,7 +172,19 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("OBJECT");
     const auto capture = arguments.text("pcap");
     if (!capture) return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
-    SKEP_ASSIGN(const Buffer file, read_file(path));
+    SKEP_ASSIGN(Buffer file, read_file(path));
+    // A module is taken wherever an object is: its own code runs, or, if another engine is asked for, its object.
+    const bool is_module = module::is_native_image(file);
+    std::shared_ptr<const module::LoadedModule> native;
+    if (is_module) {
+        SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
+        auto checked = module::check_module(file, check);
+        if (!checked) return std::move(checked).error().in_file(path);
+        file = checked->descriptor().object;
+        if (arguments.text_or("engine", "native") == "native") {
+            SKEP_ASSIGN(native, module::LoadedModule::load(*std::move(checked)));
+        }
+    }
     SKEP_ASSIGN(object::ObjectSpec read, object::read_object(file, path));
     SKEP_ASSIGN(const MapInit init, MapInit::read(arguments.text_or("map-init", "")));
     SKEP_TRY(init.apply_globals(read));
@@ -180,7 +193,11 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
 
     RunOptions options;
     options.program = spec->programs[index].name;
-    options.engine = arguments.text_or("engine", preferred_engine());
+    options.engine = arguments.text_or("engine", is_module ? "native" : preferred_engine());
+    options.native = native;
+    if (options.engine == "native" && native == nullptr)
+        return Error(Errc::InvalidArgument, "the engine native runs modules, and this is an object", {},
+                     "make a module of it with skep compile");
     options.also_load = init.programs(*spec);
     options.also_make = init.inner_maps(*spec);
     options.seed = arguments.number("deterministic");
@@ -220,12 +237,12 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     return exit_done;
 }
 
-constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
+constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file, or a native module"}};
 constexpr OptionSpec options[] = {
     {"-r,--pcap", Kind::File, "FILE", "the packets: a pcap or pcapng capture"},
     {"-p,--program", Kind::Text, "NAME", "which program, if the object has several"},
-    {"-e,--engine", Kind::Choice, "jit|interp|kernel",
-     "who runs it; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
+    {"-e,--engine", Kind::Choice, "jit|interp|native|kernel",
+     "who runs it; native: a module's own code; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
     {"-w,--pass-to", Kind::File, "FILE", "writes the packets that pass, as the program left them"},
     {"--verdicts", Kind::File, "FILE", "writes one line per packet: number, verdict, length, bytes afterwards"},
     {"--map-init", Kind::File, "FILE", "JSON with first contents of maps and global variables"},
@@ -237,6 +254,7 @@ constexpr OptionSpec options[] = {
     {"--events", Kind::Number, "N", "events and printed lines to show in text (10)"},
     {"--event-type", Kind::Text, "NAME", "struct that events are shown as"},
     {"--unverified", Kind::Flag, "", "run a program that is not verified without a warning (development builds)"},
+    SKEP_MODULE_OPTIONS,
 };
 constexpr Example examples[] = {
     {"skep run prog.o --pcap in.pcap", "verdict counts, map contents, events"},

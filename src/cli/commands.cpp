@@ -17,6 +17,10 @@ namespace skep::cli {
     X(asm)                       \
     X(run)                       \
     X(compile)                   \
+    X(sign)                      \
+    X(keygen)                    \
+    X(audit)                     \
+    X(policy)                    \
     SKEP_DEVELOPMENT_COMMANDS(X) \
     X(doctor)                    \
     X(version)                   \

@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "module/load.hpp"
 #include "object/object_spec.hpp"
 #include "platform/map_type.hpp"
 #include "platform/verdict.hpp"
@@ -26,6 +27,7 @@ struct RunOptions {
     std::vector<std::string> also_make;  ///< maps that maps of maps get by it
     std::optional<uint64_t> seed;
     uint32_t ifindex = 1;
+    std::shared_ptr<const module::LoadedModule> native;  ///< whose code runs; null: an engine compiles
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
 };
 

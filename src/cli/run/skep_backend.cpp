@@ -261,9 +261,20 @@ class SkepBackend final : public Backend {
 
 Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options) {
     runtime::LoadOptions load;
-    const auto engine = runtime::engine_from_name(options.engine);
-    if (!engine) return Error(Errc::InvalidArgument, fmt::format("there is no engine \"{}\"", options.engine));
-    load.engine = *engine;
+    if (options.native != nullptr) {
+        load.ready_code = [native = options.native](
+                              const BoundProgram& program,
+                              const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
+            runtime::LoadOptions::Ready ready;
+            ready.verified = native->module().verified();
+            SKEP_ASSIGN(ready.code, native->instance(program.linked.name, link));
+            return ready;
+        };
+    } else {
+        const auto engine = runtime::engine_from_name(options.engine);
+        if (!engine) return Error(Errc::InvalidArgument, fmt::format("there is no engine \"{}\"", options.engine));
+        load.engine = *engine;
+    }
     load.allow_unverified = true;
     load.programs = options.also_load;
     load.programs.push_back(options.program);

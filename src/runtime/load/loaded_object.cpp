@@ -54,6 +54,23 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     return prepared;
 }
 
+/// ProgramDef::engine of native modules; EngineKind counts from 0.
+constexpr uint8_t native_engine = 0xff;
+
+/// The program's code: ready, or made by the engine of a program that may run.
+Result<LoadOptions::Ready> make_code(BoundProgram bound, const engine::LinkTable& link, const LoadOptions& options) {
+    if (options.ready_code) return options.ready_code(bound, link);
+    if (!options.allow_unverified) {
+        return Error(Errc::AccessDenied, fmt::format("program \"{}\" is not verified", bound.linked.name),
+                     "only verified programs may run unless the caller allows others");
+    }
+    SKEP_ASSIGN(const ExecutableProgram executable, make_unverified(std::move(bound)));
+    LoadOptions::Ready ready;
+    ready.verified = executable.verified();
+    SKEP_ASSIGN(ready.code, compile_with(options.engine, executable, link));
+    return ready;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const object::ObjectSpec> spec,
@@ -103,14 +120,6 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
         const platform::AttachType attach = one.bound.attach;
         const std::string name = one.bound.linked.name;
         const size_t instructions = one.bound.linked.code.size();
-        if (!options.allow_unverified) {
-            return Error(Errc::AccessDenied, fmt::format("program \"{}\" is not verified", name),
-                         "only verified programs may run unless the caller allows others")
-                .in_file(object.file);
-        }
-        Result<ExecutableProgram> executable = make_unverified(std::move(one.bound));
-        if (!executable) return std::move(executable).error().in_file(object.file);
-
         const engine::LinkTable link = {
             .helpers = std::span(helper_functions(), helper_functions_count),
             .maps = map_words,
@@ -118,31 +127,32 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
             .map_values = values,
         };
         const uint64_t before = skep_os_monotonic_ns();
-        Result<std::unique_ptr<engine::CompiledCode>> code = compile_with(options.engine, *executable, link);
-        if (!code) return std::move(code).error().in_file(object.file).in_function(name);
+        Result<LoadOptions::Ready> ready = make_code(std::move(one.bound), link, options);
+        if (!ready) return std::move(ready).error().in_file(object.file).in_function(name);
+        std::unique_ptr<engine::CompiledCode>& code = ready->code;
 
         LoadedProgram program;
         program.compile_ns = skep_os_monotonic_ns() - before;
         program.index = one.index;
         program.attach = attach;
         program.instructions = instructions;
-        program.code_bytes = (*code)->code_bytes();
-        program.verified = executable->verified();
+        program.code_bytes = code->code_bytes();
+        program.verified = ready->verified;
         ProgramDef def;
         def.id = static_cast<uint32_t>(loaded->programs_.size() + 1);
         def.name = name.c_str();
         def.type = type;
         def.personality = personality;
-        def.engine = static_cast<uint8_t>(options.engine);
-        def.entry = (*code)->entry();
-        def.code = code->get();
+        def.engine = options.ready_code ? native_engine : static_cast<uint8_t>(options.engine);
+        def.entry = code->entry();
+        def.code = code.get();
         def.free_code = [](void* self) { delete static_cast<engine::CompiledCode*>(self); };
         def.maps = maps.data();
         def.map_count = static_cast<uint32_t>(maps.size());
         Program* made_program = nullptr;
         if (const Status status = Program::create(*loaded->lanes_, def, &made_program); !status.ok())
             return Error(status, fmt::format("program \"{}\" cannot be made", name));
-        (void)code->release();  // the program's now
+        (void)code.release();  // the program's now
         program.program.reset(made_program);
         loaded->programs_.push_back(std::move(program));
     }

@@ -31,6 +31,13 @@ struct LoadOptions {
     /// programs are refused.
     std::function<Result<std::shared_ptr<const btf::Btf>>()> target_btf;
     BindOptions bind;
+    /// Code that was made before (native modules), instead of an engine's: asked once per program, whoever it comes
+    /// from vouches for it. Empty: `engine` compiles.
+    struct Ready {
+        std::unique_ptr<engine::CompiledCode> code;
+        bool verified = false;
+    };
+    std::function<Result<Ready>(const BoundProgram& program, const engine::LinkTable& link)> ready_code = {};
 };
 
 struct ProgramReleaser {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/module_options.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/file.hpp"
+#include "runtime/load/unverified.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+/// A file, or every file of a folder in the order of their names.
+Result<void> read_roots(const std::string& path, std::vector<module::Buffer>& roots) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(path, error)) {
+        SKEP_ASSIGN(std::vector<std::byte> pem, read_file(path));
+        roots.push_back(std::move(pem));
+        return {};
+    }
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(path, error))
+        if (entry.is_regular_file(error)) files.push_back(entry.path().string());
+    if (error) return Error(Errc::CannotRead, "the folder of roots cannot be read", error.message()).in_file(path);
+    std::sort(files.begin(), files.end());
+    for (const std::string& file : files) {
+        SKEP_ASSIGN(std::vector<std::byte> pem, read_file(file));
+        roots.push_back(std::move(pem));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<module::CheckOptions> check_options(const Arguments& arguments) {
+    module::CheckOptions out;
+    if (const auto file = arguments.text("policy")) {
+        SKEP_ASSIGN(const std::vector<std::byte> text, read_file(*file));
+        auto policy = module::parse_policy({reinterpret_cast<const char*>(text.data()), text.size()});
+        if (!policy) return std::move(policy).error().in_file(*file);
+        out.policy = *std::move(policy);
+    }
+    if (const auto root = arguments.text("root")) out.policy.roots.push_back(*root);
+    for (const std::string& root : out.policy.roots) SKEP_TRY(read_roots(root, out.roots));
+    for (const char* flag : {"allow-unsigned", "unverified"}) {
+        if (!arguments.flag(flag)) continue;
+        if (!runtime::unverified_programs_possible())
+            return Error(Errc::AccessDenied, std::string("this build knows no --") + flag,
+                         "a production build runs signed modules of verified programs only");
+        (flag == std::string_view("allow-unsigned") ? out.policy.require_signature : out.policy.require_certificate) =
+            false;
+    }
+    return out;
+}
+
+}  // namespace skep::cli

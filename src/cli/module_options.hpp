@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What commands that take a native module have in common: the policy, the roots, the checks.
+#pragma once
+
+#include "cli/command.hpp"
+#include "module/load.hpp"
+
+namespace skep::cli {
+
+/// The policy of --policy FILE (the defaults if there is none), with --root, --allow-unsigned and --unverified applied,
+/// and the certificates that its roots name. Errors: those of the files; AccessDenied for --allow-unsigned or
+/// --unverified in a production build.
+Result<module::CheckOptions> check_options(const Arguments& arguments);
+
+/// The options behind it, for tables: insert into a command's list.
+#define SKEP_MODULE_OPTIONS                                                                           \
+    {"--policy", Kind::File, "FILE", "what is allowed (built-in defaults)"},                          \
+        {"--root", Kind::File, "FILE", "trust this root too: PEM certificates, or a folder of them"}, \
+        {"--allow-unsigned", Kind::Flag, "", "take modules without a signature (development builds)"}
+
+}  // namespace skep::cli
