@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Native modules through the command: they run as the object does on the other engines, the same input gives the same
+bytes, and every module that was changed, or that the policy does not allow, is refused by name.
+
+Needs SKEP_COMMAND and SKEP_BINARY_DIR. Skipped where the command cannot build modules for its own host."""
+import os
+import pathlib
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+root = pathlib.Path(__file__).resolve().parent.parent.parent
+command = shlex.split(os.environ["SKEP_COMMAND"])
+binary = pathlib.Path(os.environ["SKEP_BINARY_DIR"])
+examples = root / "examples"
+capture = examples / "traffic" / "office.pcap"
+windows = any("wine" in word for word in command) or command[-1].endswith(".exe")
+arm64 = any("qemu-aarch64" in word for word in command)
+host = "windows-x86_64" if windows else "linux-arm64" if arm64 else "linux-x86_64"
+ending = ".dll" if windows else ".so"
+MARK = b"~Module signature appended~\n"
+
+
+def skep(*words, cwd=None, env=None):
+    done = subprocess.run([*command, *map(str, words)], capture_output=True, text=True, cwd=cwd, env=env, timeout=600)
+    return done.returncode, done.stdout, done.stderr
+
+
+def builder():
+    """The command that builds modules: that of the build host, because compilers do not run where tests may."""
+    if not windows and not arm64:
+        return command
+    native = os.environ.get("SKEP_BUILD_COMMAND")
+    return shlex.split(native) if native else None
+
+
+def compile_module(source, to, *more, cwd=None, env=None):
+    words = builder()
+    done = subprocess.run([*words, "compile", "--unverified", str(source), "-o", str(to), *more], capture_output=True,
+                          text=True, cwd=cwd, env=env, timeout=600)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Modules(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if builder() is None:
+            raise unittest.SkipTest("modules are built by a native skep, and SKEP_BUILD_COMMAND names none")
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="skep-module-test-"))
+        cls.objects = {}
+        for name in ("firewall", "flowmon", "balancer"):
+            path = binary / "examples" / f"{name}.bpf.o"
+            if not path.exists():
+                raise unittest.SkipTest(f"{path} is not built")
+            cls.objects[name] = path
+        cls.module = cls.folder / f"firewall{ending}"
+        code, text = compile_module(cls.objects["firewall"], cls.module, "--target", host)
+        if code == 4:
+            raise unittest.SkipTest(f"no C compiler for {host}: {text}")
+        assert code == 0, text
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def run_with(self, what, engine, name, *more):
+        verdicts = self.folder / f"{name}-{engine}.verdicts"
+        words = ["run", what, "--pcap", capture, "--deterministic", "7", "--unverified", "--verdicts", verdicts, "--json"]
+        init = examples / name / "maps.json"
+        if init.exists():
+            words += ["--map-init", init]
+        code, out, err = skep(*words, "--engine", engine, *more)
+        self.assertEqual(code, 0, err)
+        return verdicts.read_bytes(), out
+
+    def test_examples_run_as_on_the_other_engines(self):
+        import json
+        for name, path in self.objects.items():
+            module = self.folder / f"{name}{ending}"
+            code, text = compile_module(path, module, "--target", host)
+            self.assertEqual(code, 0, text)
+            want, report = self.run_with(path, "interp", name)
+            got, native = self.run_with(module, "native", name, "--allow-unsigned")
+            self.assertEqual(got, want, f"{name}: verdicts or packets differ")
+            self.assertEqual(json.loads(native)["maps"], json.loads(report)["maps"], f"{name}: maps differ")
+            # A module is an object to the other engines.
+            again, _ = self.run_with(module, "interp", name, "--allow-unsigned")
+            self.assertEqual(again, want)
+
+    def test_the_same_input_gives_the_same_bytes(self):
+        first, second = self.folder / "one", self.folder / "two"
+        for place in (first, second):
+            place.mkdir()
+            shutil.copy(self.objects["flowmon"], place / "flowmon.bpf.o")
+        env = dict(os.environ, LANG="C", USER="nobody", HOME="/nonexistent", TMPDIR=str(second))
+        code, text = compile_module("flowmon.bpf.o", f"m{ending}", "--target", host, cwd=first)
+        self.assertEqual(code, 0, text)
+        code, text = compile_module(second / "flowmon.bpf.o", second / f"m{ending}", "--target", host, env=env)
+        self.assertEqual(code, 0, text)
+        self.assertEqual((first / f"m{ending}").read_bytes(), (second / f"m{ending}").read_bytes())
+
+    def test_every_target_is_built_from_one_object(self):
+        for target, magic in (("linux-x86_64", b"\x7fELF"), ("linux-arm64", b"\x7fELF"), ("windows-x86_64", b"MZ")):
+            to = self.folder / f"all-{target}{'.dll' if target.startswith('windows') else '.so'}"
+            code, text = compile_module(self.objects["firewall"], to, "--target", target)
+            if code == 4:
+                self.skipTest(f"no C compiler for {target}")
+            self.assertEqual(code, 0, text)
+            self.assertTrue(to.read_bytes().startswith(magic))
+            code, _, err = skep("audit", to, "--allow-unsigned", "--unverified")
+            self.assertEqual(code, 0, err)
+            if target != host:
+                code, _, err = skep("run", to, "--allow-unsigned", "--unverified", "--pcap", capture)
+                self.assertEqual(code, 1, err)
+                self.assertIn("the module is for another machine", err)
+
+    def refused(self, data, because, *more, name="bad"):
+        path = self.folder / f"{name}{ending}"
+        path.write_bytes(data)
+        for words in (["audit", path], ["run", path, "--pcap", capture]):
+            code, out, err = skep(*words, "--unverified", *more)
+            self.assertNotEqual(code, 0, f"{words[0]} took it; expected: {because}")
+            self.assertIn(because, err)
+
+    def test_unsigned_modules_are_refused_unless_allowed(self):
+        self.refused(self.module.read_bytes(), "the module is not signed")
+        code, _, err = skep("audit", self.module, "--unverified", "--allow-unsigned")
+        self.assertEqual(code, 0, err)
+        code, _, err = skep("audit", self.module, "--allow-unsigned")
+        self.assertEqual(code, 4, err)
+        self.assertIn("the policy wants verified programs", err)
+
+    def test_a_damaged_descriptor_is_refused(self):
+        data = bytearray(self.module.read_bytes())
+        at = data.index(b"SKEPMOD\n")
+        data[at + 100] ^= 1
+        self.refused(bytes(data), "the module's descriptor is damaged", "--allow-unsigned")
+        data[at + 100] ^= 1
+        struct.pack_into("<I", data, at + 8, 2)
+        self.refused(bytes(data), "the module's descriptor has format 2", "--allow-unsigned")
+
+
+@unittest.skipIf(windows or arm64, "ELF signatures need OpenSSL, which this build has not")
+class Signatures(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        Modules.setUpClass.__func__(cls)
+        cls.keys = cls.folder / "keys"
+        code, _, err = skep("keygen", "--test-root", cls.keys)
+        if code == 4 and "no library for signatures" in err:
+            raise unittest.SkipTest(err)
+        assert code == 0, err
+        cls.signed = cls.folder / "signed.so"
+        code, _, err = skep("sign", cls.module, "--key", cls.keys / "signer.key", "--cert", cls.keys / "signer.pem", "-o",
+                            cls.signed)
+        assert code == 0, err
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    refused = Modules.refused
+
+    def trust(self):
+        return ("--root", self.keys / "root.pem")
+
+    def test_a_signed_module_runs(self):
+        for words in (["audit", self.signed], ["run", self.signed, "--pcap", capture]):
+            code, _, err = skep(*words, "--unverified", *self.trust())
+            self.assertEqual(code, 0, err)
+
+    def test_rebuilding_gives_the_same_bytes(self):
+        code, out, err = skep("audit", self.signed, "--unverified", "--rebuild", *self.trust())
+        self.assertEqual(code, 0, err)
+        self.assertIn("the same bytes", out)
+
+    def test_another_compiler_is_named(self):
+        if shutil.which("gcc") is None:
+            self.skipTest("there is no second compiler")
+        code, _, err = skep("audit", self.signed, "--unverified", "--rebuild", "--cc", "gcc", *self.trust())
+        self.assertEqual(code, 4, err)
+        self.assertIn("the module was built by another compiler", err)
+
+    def test_changes_anywhere_are_refused(self):
+        data = self.signed.read_bytes()
+        content = self.module.read_bytes()
+        self.assertTrue(data.startswith(content))
+        program = content.index(b"\x7fELF", 4)  # the object inside the descriptor
+        descriptor = content.index(b"SKEPMOD\n")
+        places = {
+            "the first byte of code": content.index(b"\x55") if b"\x55" in content else 0x1000,
+            "the embedded object": program + 200,
+            "the descriptor": descriptor + 300,
+            "the contract": content.index(b"map_lookup_elem"),
+            "the last byte of the image": len(content) - 1,
+        }
+        for place, at in places.items():
+            with self.subTest(place=place):
+                changed = bytearray(data)
+                changed[at] ^= 1
+                self.refused(bytes(changed), "the module was changed after it was signed", *self.trust())
+
+    def test_the_trailer_is_checked(self):
+        data, content = self.signed.read_bytes(), self.module.read_bytes()
+        end = len(data) - len(MARK)
+        cases = {
+            "another kind of signature": (end - 10, 1, "the module's signature trailer is damaged"),
+            "a field that must be zero": (end - 12, 1, "the module's signature trailer is damaged"),
+            "a size beyond the file": (end - 4, 0x7f, "the module's signature trailer is damaged"),
+            "the signature itself": (len(content), 1, "the module's signature is damaged"),
+            "the mark": (end, 1, "the module is not signed"),
+        }
+        for name, (at, flip, because) in cases.items():
+            with self.subTest(case=name):
+                changed = bytearray(data)
+                changed[at] ^= flip
+                self.refused(bytes(changed), because, *self.trust())
+
+    def test_the_signature_of_another_file_is_refused(self):
+        other = self.folder / "other.so"
+        code, text = compile_module(self.objects["flowmon"], other)
+        self.assertEqual(code, 0, text)
+        trailer = self.signed.read_bytes()[len(self.module.read_bytes()):]
+        self.refused(other.read_bytes() + trailer, "the module was changed after it was signed", *self.trust())
+
+    def test_other_roots_are_refused(self):
+        elsewhere = self.folder / "elsewhere"
+        code, _, err = skep("keygen", "--test-root", elsewhere)
+        self.assertEqual(code, 0, err)
+        self.refused(self.signed.read_bytes(), "does not chain to a trusted root", "--root", elsewhere / "root.pem")
+        self.refused(self.signed.read_bytes(), "no root is trusted")
+
+    def policy(self, *lines):
+        path = self.folder / "site.policy"
+        path.write_text("\n".join(["skep-policy 1", f"root {self.keys / 'root.pem'}", "require-certificate no", *lines]) + "\n")
+        return "--policy", path
+
+    def test_the_policy_decides(self):
+        import hashlib
+        import json
+        data = self.signed.read_bytes()
+        code, out, err = skep("audit", self.signed, *self.policy(), "--json")
+        self.assertEqual(code, 0, err)
+        report = json.loads(out)
+        image = hashlib.sha256(self.module.read_bytes()).hexdigest()
+        self.assertEqual(report["image_sha256"], image)
+        cases = [
+            (f"deny image {image}", "on the list of denied images"),
+            (f"deny serial {report['signer']['serial']}", "on the list of denied serial numbers"),
+            (f"deny certificate {report['signer']['certificate']}", "on the list of denied certificates"),
+            (f"signer {'0' * 64}", "not one of those that the policy names"),
+            ("hook tc", "the policy does not allow programs of type xdp"),
+            ("engine jit", "the policy does not allow native modules"),
+            ("limit xdp instructions 1000", "may cost more than the policy allows"),
+        ]
+        for line, because in cases:
+            with self.subTest(policy=line):
+                self.refused(data, because, *self.policy(line))
+        code, _, err = skep("audit", self.signed, *self.policy("hook xdp", f"signer {report['signer']['certificate']}"))
+        self.assertEqual(code, 0, err)
+        code, _, err = skep("policy", "check", self.policy("hook nothing")[1])
+        self.assertIn("line 4 of the policy", err)
+
+    def test_mapping_runs_nothing(self):
+        """Images with what would run or bind: refused before they are mapped, each by name."""
+        compiler = shutil.which("gcc")
+        if compiler is None:
+            self.skipTest("there is no gcc to make such images with")
+        text = self.folder / "m.c"
+        code, out = compile_module(self.objects["firewall"], text)
+        self.assertEqual(code, 0, out)
+        source = text.read_text()
+        flags = "-std=gnu11 -ffreestanding -fno-strict-overflow -fno-strict-aliasing -O1 -w -fPIC -shared -fno-stack-protector".split()
+        plain = "-nostdlib -Wl,-z,noexecstack,-z,relro,-z,now,--build-id=none,--hash-style=sysv"
+        cases = [
+            ("", plain, None),
+            ("__attribute__((constructor)) static void go(void) { __asm__ volatile(\"\"); }", plain, "DT_INIT_ARRAY"),
+            ("__attribute__((destructor)) static void go(void) { __asm__ volatile(\"\"); }", plain, "DT_FINI_ARRAY"),
+            ("void go(void) {}", plain + " -Wl,-init=go", "DT_INIT "),
+            ("void go(void) {}", plain + " -Wl,-fini=go", "DT_FINI "),
+            ("", plain.replace("-nostdlib", "-nostartfiles -Wl,--no-as-needed"), "DT_NEEDED"),
+            ("", plain + " -Wl,-rpath,/tmp", "DT_R"),
+            ("const char way[] __attribute__((section(\".interp\"))) = \"/lib/ld.so\";", plain, "PT_INTERP"),
+            ("__thread int mine; int *get(void) { return &mine; }", plain, "PT_TLS"),
+            ("int shared = 1;", plain, "writable data"),
+            ("int shared[4];", plain, "writable data"),
+            ("static int x; int *const at = &x;", plain, "writable data"),
+            ("static int f(void) { return 1; } int (*const table[])(void) = {f, f};", plain, "relocations"),
+            ("static int one(void) { return 1; } static void *pick(void) { return one; }"
+             "__attribute__((visibility(\"hidden\"))) int many(void) __attribute__((ifunc(\"pick\")));"
+             "int use(void) { return many(); }", plain, "IRELATIVE"),
+            ("extern int puts(const char *); int use(void) { return puts(\"\"); }", plain, "relocations"),
+            ("", plain.replace("noexecstack", "execstack"), "executable stack"),
+            ("", plain.replace("-z,relro", "-N"), "writable and executable"),
+            ("", plain.replace("sysv", "gnu"), "DT_GNU_HASH"),
+        ]
+        for number, (more, link, because) in enumerate(cases):
+            with self.subTest(case=more or link, because=because):
+                unit, image = self.folder / f"c{number}.c", self.folder / f"c{number}.so"
+                unit.write_text(source + more + "\n")
+                made = subprocess.run([compiler, *flags, str(unit), "-o", str(image), *link.split()], capture_output=True, text=True)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                code, _, err = skep("audit", image, "--allow-unsigned", "--unverified")
+                if because is None:
+                    self.assertEqual(code, 0, err)
+                    continue
+                self.assertEqual(code, 1, err)
+                self.assertIn(because, err)
+
+
+if __name__ == "__main__":
+    unittest.main()
