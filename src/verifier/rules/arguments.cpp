@@ -225,6 +225,7 @@ bool HelperCall::socket_argument(unsigned reg, const Val& v, bool common) {
     if (common ? !any : !full) return wrong(Rule::ArgumentType, reg, v, common ? "a socket" : "a full socket");
     if (region.nullable) return wrong(Rule::ArgumentNull, reg, v, "a socket, not null");
     if (!region.alive) return wrong(Rule::DeadPointer, reg, v, "a socket that was not released");
+    socket = p->base;
     return own_if_releasing(*p, reg);
 }
 
@@ -232,6 +233,18 @@ void Executor::release(Sym base) {
     std::erase_if(s.references, [&](const Reference& r) { return r.base == base; });
     s[base].region.alive = false;
     s[base].region.owned = false;
+    // What was made of it goes with it (kernel: ref_obj_id of pointer casts). Made later, so of a higher number, except
+    // after a renumbering: until nothing changes.
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (Symbol& symbol : s.symbols) {
+            const Region& region = symbol.region;
+            if (region.kind != RegionKind::Object || !region.alive || region.length == no_sym) continue;
+            if (s[region.length].region.alive) continue;
+            symbol.region.alive = false;
+            changed = true;
+        }
+    }
 }
 
 }  // namespace skep::verifier

@@ -154,6 +154,9 @@ bool Executor::pointer_arithmetic(const Val& x, const Val& y, bool is32) {
         const auto pointer = pointer_of(s, *v);
         if (!pointer) continue;
         const Region& region = s[pointer->base].region;
+        if (region.nullable && left && right && op == Operation::Sub && leaks && !is32) {
+            return write(insn_.dst, fresh(Num::unknown())), next(), true;  // a number of which nothing is known
+        }
         if (region.nullable) {
             return fail(Rule::NullableArithmetic,
                         "r" + std::to_string(reg) + " is a pointer that may be null (" + describe(*v) + ")", reg,

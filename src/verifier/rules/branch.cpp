@@ -167,6 +167,19 @@ bool assume(State& s, Compare c, Val x, Val y, bool is32, isa::InsnIndex at) {
         if (c == Compare::Ge) order = Compare::Sge;
         return assume_numbers(s, order, px->offset, py->offset, at);
     }
+    if (px && py && c == Compare::Eq) {
+        // One is not null, so the equal other one is not.
+        for (const auto& [mine, theirs] : {std::pair(*px, *py), std::pair(*py, *px)}) {
+            Symbol& symbol = s[mine.base];
+            const bool exact = mine.offset == Val::constant(0);
+            if (!exact || !symbol.region.nullable || s[theirs.base].region.nullable || !in_window(s, theirs.offset))
+                continue;
+            if (smin_of(number_of(s, theirs.offset)) <= -(int64_t{1} << 12)) continue;
+            symbol.region.nullable = false;
+            if (!refine_symbol(s, mine.base, unsigned_range(uint64_t{1} << 12, ~uint64_t{0}))) return false;
+        }
+        return true;
+    }
     // An address and the number 0.
     const Val& address = px ? x : y;
     const Val& other = px ? y : x;

@@ -84,6 +84,14 @@ bool Executor::leave() {
     return true;
 }
 
+void Executor::return_from_tail_call() {
+    const isa::InsnIndex call = s.frames.back().call;
+    kill_packets();
+    pop_frame();
+    write(0, fresh(Num::unknown()));
+    s.at = {call + 1, Phase::Normal};
+}
+
 bool Executor::nothing_held(const char* where) {
     if (s.lock) {
         return fail(

@@ -46,7 +46,7 @@ void Executor::kill_packets() {
 
 /// Finds the field of a context access and asks the table. The binding, by which the engines translate the access, must
 /// say the same.
-const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool store, int reg) {
+const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool store, int reg, bool sign_extend) {
     const BoundProgram& program = *subject_.program;
     const auto context = platform::context_of(program.type);
     if (!context) return fail(Rule::NotModelled, "the context of this program type is not modelled"), nullptr;
@@ -86,6 +86,11 @@ const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool st
                     reg),
                nullptr;
     }
+    if (sign_extend && field->kind != FieldKind::Scalar) {
+        return fail(Rule::ContextAccess, std::string("`") + field->name + "` is an address and cannot be sign-extended",
+                    reg),
+               nullptr;
+    }
     const Binding& binding = program.bindings[at_];
     if (binding.kind != BindingKind::Context || binding.context.field != static_cast<uint16_t>(field->id)) {
         return fail(Rule::NotModelled,
@@ -97,12 +102,8 @@ const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool st
 }
 
 bool Executor::load_context(const Target& t, unsigned bytes, bool sign_extend, unsigned dst) {
-    const FieldRow* field = context_field(t, bytes, false, insn_.src);
+    const FieldRow* field = context_field(t, bytes, false, insn_.src, sign_extend);
     if (field == nullptr) return false;
-    if (sign_extend && field->kind != FieldKind::Scalar) {
-        return fail(Rule::ContextAccess, std::string("`") + field->name + "` is an address and cannot be sign-extended",
-                    insn_.src);
-    }
     Val v;
     const auto object = [&](platform::ContextKind kind, bool nullable, bool writable) {
         Region region;

@@ -43,6 +43,7 @@ class Executor {
     bool callback_round();
     void enter_callback(const CallbackLoop& loop);
     void give_map_element(uint16_t map);
+    void return_from_tail_call();
     bool leave();
     bool leave_program();
     bool nothing_held(const char* where);
@@ -76,7 +77,8 @@ class Executor {
     bool stack_is_set(const Target& t, int64_t bytes) const;
     bool load_context(const Target& t, unsigned bytes, bool sign_extend, unsigned dst);
     bool store_context(const Target& t, unsigned bytes, int reg);
-    const platform::FieldRow* context_field(const Target& t, unsigned bytes, bool store, int reg);
+    const platform::FieldRow* context_field(const Target& t, unsigned bytes, bool store, int reg,
+                                            bool sign_extend = false);
     bool load_object(const Target& t, unsigned bytes, unsigned dst);
     const platform::FieldRow* object_field(const Target& t, unsigned bytes, bool store, int reg);
     Val packet_address(platform::FieldKind what);

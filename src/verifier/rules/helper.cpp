@@ -159,6 +159,15 @@ bool HelperCall::finish() {
                         [](const Frame& f) { return f.kind == FrameKind::Callback; })) {
             return x.fail(Rule::TailCallInside, "a callback makes a tail call");
         }
+        // Inside a function, the program that takes over ends where the function would: its caller goes on, with any
+        // number in r0 and a packet that may have moved.
+        if (s.frames.size() > 1) {
+            State other = s;
+            Outcome unused;
+            Executor(x.subject_, other, x.insn_, unused).return_from_tail_call();
+            out().other = std::move(other);
+            out().flow = Flow::Fork;
+        }
     }
     if ((row.effects & effect::Packet) != 0) x.kill_packets();
     if ((row.effects & effect::Later) != 0) {
@@ -264,6 +273,7 @@ bool HelperCall::result(const Num& size) {
     if (region.kind == RegionKind::Object) region.writable = false;
     const bool acquires = (row.effects & effect::Acquire) != 0;
     region.owned = acquires;
+    if (region.kind == RegionKind::Object && !acquires) region.length = socket;
     const Sym base = new_region(s, region, x.at_);
     if (acquires) s.references.push_back({base, x.at_});
     x.write(0, Val::symbol(base));

@@ -52,6 +52,7 @@ class HelperCall {
     bool has_size = false;
     Val size_value;
     Sym released = no_sym;
+    Sym socket = no_sym;  ///< the last socket argument: a socket result that is not acquired lives as long as it
     std::optional<Sym> lock_base;
     uint32_t lock_offset = 0;
     std::optional<uint32_t> key;  ///< a constant 4-byte key

@@ -136,7 +136,13 @@ class Joining {
         Region region = ra;
         region.nullable = ra.nullable || rb.nullable;
         region.alive = ra.alive && rb.alive;
-        if (ra.length != no_sym) region.length = plain_symbol(ra.length, rb.length);
+        if (ra.kind == RegionKind::Object && ra.length != no_sym) {
+            const auto parent = merge_base(ra.length, rb.length);
+            if (!parent) return {};
+            region.length = *parent;
+        } else if (ra.length != no_sym) {
+            region.length = plain_symbol(ra.length, rb.length);
+        }
         if (ra.meta != no_sym) region.meta = plain_symbol(ra.meta, rb.meta);
         const Sym sym = new_region(out_, region, a_[a].origin);
         if (a_[a].def == b_[b].def) out_[sym].def = a_[a].def;

@@ -39,6 +39,7 @@ class Reader {
         find_loops();
         find_order();
         find_frame_uses();
+        if (auto failure = check_depth()) return failure;
         find_live();
         find_thresholds();
         return {};
@@ -375,6 +376,39 @@ class Reader {
             }
         }
         return false;
+    }
+
+    /// The stack of every call chain fits (kernel: check_max_stack_depth; each frame counts in steps of 32 bytes).
+    std::optional<Failure> check_depth() {
+        std::vector<unsigned> own(program_.subprograms.size(), 0);
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            const isa::Insn& insn = out_.code[at];
+            const isa::Row& row = insn.row();
+            int lowest = 0;
+            const auto touch = [&](int16_t use, int offset) {
+                if (use != not_frame && use != unclear) lowest = std::min(lowest, use + offset);
+            };
+            if (row.form == isa::Form::LoadMem) touch(uses_[at][insn.src], insn.offset);
+            if (row.writes_memory()) touch(uses_[at][insn.dst], insn.offset);
+            if (row.operation == Operation::Call || row.operation == Operation::CallLocal) {
+                for (unsigned r = 1; r < 6; ++r) touch(uses_[at][r], 0);
+            }
+            unsigned& bytes = own[out_.function[at]];
+            bytes = std::max(bytes, static_cast<unsigned>(-lowest));
+        }
+        std::vector<unsigned> chain(own.size(), 0);
+        for (const uint16_t f : order_) {  // callees first
+            const unsigned rounded = (std::max(own[f], 1u) + 31) / 32 * 32;
+            chain[f] = std::max(chain[f], rounded);
+            for (const auto& [callee, at] : callees_[f]) {
+                chain[f] = std::max(chain[f], rounded + chain[callee]);
+                if (chain[f] <= platform::limits::stack_bytes) continue;
+                return structural(Rule::StackDepth, at,
+                                  "the frames from `" + program_.subprograms[f].name + "` on take " +
+                                      std::to_string(chain[f]) + " bytes, at most 512 are allowed");
+            }
+        }
+        return {};
     }
 
     // Liveness, backwards.

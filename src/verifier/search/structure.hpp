@@ -38,7 +38,7 @@ struct Structure {
     std::vector<Live> live;          ///< by slot: before the instruction
     std::vector<Loop> loops;
     std::vector<uint32_t> loop_at;     ///< by slot: index of the loop whose head it is; UINT32_MAX none
-    std::vector<uint32_t> order;    ///< by slot: reverse post-order in its function, a loop's exits after its body
+    std::vector<uint32_t> order;       ///< by slot: reverse post-order in its function, a loop's exits after its body
     std::vector<uint64_t> thresholds;  ///< ascending: constants that comparisons use, and type limits
     uint64_t instructions = 0;
 

@@ -52,7 +52,7 @@ struct Region {
     uint16_t map = no_map;        ///< MapValue, MapKey, Map: index in Subject::maps; Function: index of the subprogram
     uint16_t frame = 0;           ///< Stack: index into State::frames
     uint32_t size = 0;            ///< bytes, where they are a constant
-    Sym length = no_sym;          ///< Packet: bytes from data to data_end
+    Sym length = no_sym;          ///< Packet: bytes from data to data_end. Object: the base it came from
     Sym meta = no_sym;            ///< Packet: bytes from data_meta to data; no_sym: none
 
     bool operator==(const Region&) const = default;
