@@ -15,6 +15,8 @@ namespace skep::cli {
     X(inspect)                   \
     X(disasm)                    \
     X(asm)                       \
+    X(verify)                    \
+    X(check_certificate)         \
     X(run)                       \
     X(compile)                   \
     X(sign)                      \

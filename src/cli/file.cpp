@@ -3,10 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
+
+#include "elf/elf.hpp"
 
 namespace skep::cli {
 
@@ -46,6 +50,27 @@ Result<void> write_file(const std::string& path, Bytes bytes) {
         return failure(path, "written");
     if (std::fflush(file.get()) != 0) return failure(path, "written");
     return {};
+}
+
+Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path) {
+    const std::string name = path.empty() ? "/sys/kernel/btf/vmlinux" : path;
+    SKEP_ASSIGN(const std::vector<std::byte> bytes, read_file(name));
+    Bytes types = bytes;
+    constexpr std::byte magic[] = {std::byte{0x7f}, std::byte{'E'}, std::byte{'L'}, std::byte{'F'}};
+    std::optional<elf::File> file;
+    if (bytes.size() >= sizeof(magic) && std::equal(std::begin(magic), std::end(magic), bytes.begin())) {
+        Result<elf::File> read = elf::File::read(bytes);
+        if (!read) return std::move(read).error().in_file(name);
+        file = *std::move(read);
+        types = {};
+        for (const elf::Section& section : file->sections()) {
+            if (section.name == ".BTF") types = section.bytes;
+        }
+        if (types.empty()) return Error(Errc::Unresolved, "the file has no section .BTF").in_file(name);
+    }
+    Result<btf::Btf> parsed = btf::Btf::parse(types);
+    if (!parsed) return std::move(parsed).error().in_file(name);
+    return std::make_shared<const btf::Btf>(*std::move(parsed));
 }
 
 Result<object::ObjectSpec> read_object_file(const std::string& path) {

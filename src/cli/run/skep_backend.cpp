@@ -281,11 +281,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
     load.maps = options.also_make;
     load.seed = options.seed;
     load.lanes = options.seed ? 1 : 0;
-    load.target_btf = [path = options.btf]() -> Result<std::shared_ptr<const btf::Btf>> {
-        SKEP_ASSIGN(const Buffer bytes, read_file(path.empty() ? "/sys/kernel/btf/vmlinux" : path));
-        SKEP_ASSIGN(btf::Btf btf, btf::Btf::parse(bytes));
-        return std::make_shared<const btf::Btf>(std::move(btf));
-    };
+    load.target_btf = [path = options.btf] { return read_types_file(path); };
     SKEP_ASSIGN(std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(std::move(spec), load));
     const runtime::LoadedProgram* program = loaded->find(options.program);
     auto backend = std::make_unique<SkepBackend>(std::move(loaded), *program);

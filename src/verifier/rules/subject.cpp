@@ -166,6 +166,18 @@ class Walk {
     std::unordered_set<btf::TypeId> holds_;
 };
 
+/// A declaration tag of the program itself: "exception_callback:name" names a function that runs when it throws.
+bool has_exceptions(const object::ObjectSpec& spec, const object::LinkedProgram& program) {
+    if (spec.btf == nullptr || program.func_types.empty() || program.func_types[0] == 0) return false;
+    for (btf::TypeId id = 1; id < spec.btf->type_count(); ++id) {
+        const btf::Type& type = spec.btf->type(id);
+        if (type.kind == btf::Kind::DeclTag && type.type == program.func_types[0] &&
+            spec.btf->name(id).starts_with("exception_callback:"))
+            return true;
+    }
+    return false;
+}
+
 Result<MapInfo> describe(const object::ObjectSpec& spec, const object::MapSpec& map, platform::MapType type) {
     MapInfo info;
     info.name = map.name;
@@ -219,6 +231,11 @@ Result<Subject> make_subject(const object::ObjectSpec& spec, std::shared_ptr<con
         return Error(Errc::LimitExceeded, Where{.file = spec.file},
                      fmt::format("program \"{}\" has too many maps or functions", program->linked.name),
                      fmt::format("{} maps, {} functions", count, program->linked.subprograms.size()));
+    }
+    if (has_exceptions(spec, program->linked)) {
+        return Error(Errc::Unsupported, Where{.file = spec.file, .section = program->linked.section},
+                     fmt::format("program \"{}\" throws exceptions, which are not modelled", program->linked.name),
+                     "it has the declaration tag exception_callback");
     }
     for (const MapUse& use : program->maps) {
         SKEP_ASSIGN(MapInfo info, describe(spec, spec.maps[use.map], use.type));

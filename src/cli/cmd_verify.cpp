@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// `skep verify`: the verdict on every program of an object, and why.
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "cli/command.hpp"
+#include "cli/file.hpp"
+#include "cli/verify/examine.hpp"
+#include "platform/program_type.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+/// The platform of this name. Errors: InvalidArgument that lists those there are.
+Result<platform::Platform> platform_named(std::string_view name) {
+    std::string names;
+    for (platform::Platform& one : platform::builtin_platforms({})) {
+        if (one.name == name) return std::move(one);
+        if (one.name == "skep") continue;  // what this host runs is a question for `skep check`
+        names += (names.empty() ? "" : ", ") + one.name;
+    }
+    return Error(Errc::InvalidArgument, fmt::format("there is no platform \"{}\"", name), {},
+                 fmt::format("known are {}", names));
+}
+
+Result<VerifyOptions> options_from(const Arguments& arguments) {
+    VerifyOptions options;
+    if (const auto type = arguments.text("type")) {
+        options.bind.type = platform::program_type_from_name(*type);
+        if (!options.bind.type)
+            return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type), {},
+                         "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
+    }
+    if (const auto name = arguments.text("platform")) {
+        SKEP_ASSIGN(options.platform, platform_named(*name));
+    }
+    if (const auto seconds = arguments.number("timeout"))
+        options.verifier.time_budget_ns = std::min<uint64_t>(*seconds, 1'000'000) * 1'000'000'000;
+    if (const auto cost = arguments.number("cost-limit")) options.verifier.cost_limit = *cost;
+    return options;
+}
+
+runtime::TargetTypes target_from(const Arguments& arguments) {
+    return {[path = arguments.text_or("btf", "")] { return read_types_file(path); }};
+}
+
+Result<int> run_verify(const Arguments& arguments, Output& output) {
+    const std::string path = *arguments.text("OBJECT");
+    SKEP_ASSIGN(const VerifyOptions options, options_from(arguments));
+    SKEP_ASSIGN(object::ObjectSpec spec, read_object_file(path));
+    SKEP_ASSIGN(const std::vector<uint32_t> chosen,
+                chosen_programs(spec, arguments.text("program"), arguments.text("section")));
+    const auto certificate = arguments.text("certificate");
+    if (certificate && chosen.size() != 1)
+        return Error(Errc::InvalidArgument, "a certificate is about one program", {}, "name it with --program");
+    runtime::TargetTypes target = target_from(arguments);
+    std::vector<Examined> programs;
+    for (const uint32_t index : chosen) programs.push_back(examine(spec, index, options, target));
+    if (certificate && programs.front().verdict == verifier::Verdict::Accepted)
+        SKEP_TRY(write_file(*certificate, programs.front().certificate));
+    const PrintOptions print{arguments.flag("all"), arguments.flag("trace"), arguments.flag("stats")};
+    if (arguments.flag("sarif")) {
+        output.print(verdict_sarif(spec, programs, print));
+    } else if (output.json) {
+        output.print(verdict_json(spec, programs, print));
+    } else {
+        output.out(verdict_text(spec, programs, print, output));
+    }
+    return exit_code_of(programs);
+}
+
+constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
+constexpr OptionSpec options[] = {
+    {"-p,--program", Kind::Text, "NAME", "only this program"},
+    {"-s,--section", Kind::Text, "NAME", "only the programs of this section"},
+    {"--type", Kind::Text, "TYPE", "the program type, where the section's name does not say it"},
+    {"--platform", Kind::Text, "NAME",
+     "helpers, maps and fields that this platform lacks are refused: linux-6.12, ..."},
+    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--sarif", Kind::Flag, "", "the result as a SARIF 2.1.0 log"},
+    {"--all", Kind::Flag, "", "every failure, not only the first cause"},
+    {"--trace", Kind::Flag, "", "the whole way to the failure, and what is known there"},
+    {"--stats", Kind::Flag, "", "figures of the search"},
+    {"--certificate", Kind::File, "FILE", "writes the proof of an accepted program, for check-certificate"},
+    {"--timeout", Kind::Number, "SECONDS", "ends the search with LIMIT"},
+    {"--cost-limit", Kind::Number, "N", "refuses programs that may execute more instructions in one run"},
+};
+constexpr Example examples[] = {
+    {"skep verify prog.o", "one line for each program, the reasons for those that are refused"},
+    {"skep verify prog.o --program xdp_main --certificate xdp_main.cert", "the proof, to be checked elsewhere"},
+    {"skep verify prog.o --platform linux-5.15 --json", "against what Linux 5.15 has, as JSON"},
+};
+
+}  // namespace
+
+extern const Command verify_command;
+constinit const Command verify_command = {
+    "verify",
+    "proves programs safe, or says why not",
+    "The words of a verdict:\n"
+    "  ACCEPTED      every run is safe, and ends after the stated number of instructions\n"
+    "  UNSAFE        some run does harm: the way to it is printed\n"
+    "  POLICY        the platform does not allow it\n"
+    "  UNPROVEN      neither proved nor refuted: what is missing is printed\n"
+    "  LIMIT         the search used up its budget\n"
+    "  NOT MODELLED  it uses a feature that the verifier does not know\n"
+    "\n"
+    "Ends with 0 if all are accepted, 1 if one is unsafe or against policy, 3 if one is undecided (the last three\n"
+    "words), 4 if the input cannot be read. Every code is explained in docs/verifier.",
+    positionals,
+    options,
+    examples,
+    run_verify};
+
+}  // namespace skep::cli
