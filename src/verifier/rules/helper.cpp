@@ -273,7 +273,9 @@ bool HelperCall::result(const Num& size) {
     if (region.kind == RegionKind::Object) region.writable = false;
     const bool acquires = (row.effects & effect::Acquire) != 0;
     region.owned = acquires;
-    if (region.kind == RegionKind::Object && !acquires) region.length = socket;
+    // Casts give the same socket in another shape (kernel: is_ptr_cast_function).
+    const bool cast = id == HelperId::SkFullsock || id == HelperId::TcpSock;
+    if (region.kind == RegionKind::Object && cast) region.length = socket;
     const Sym base = new_region(s, region, x.at_);
     if (acquires) s.references.push_back({base, x.at_});
     x.write(0, Val::symbol(base));

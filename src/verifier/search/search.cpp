@@ -153,37 +153,67 @@ class Search {
         return again;
     }
 
-    // Projection: what no later instruction reads is forgotten.
+    /// A number that nothing depends on: any number.
+    static void forget_number(State& s, Val& v) {
+        if (is_tainted(s, v)) return;
+        v = Val::symbol(new_symbol(s, Num::unknown(), no_insn));
+    }
+    static void forget_cell(const State& s, Cell& cell) {
+        if (cell.has_part() && is_tainted(s, cell.val)) return;
+        for (unsigned i = 0; i < 8; ++i) {
+            if (cell.kind[i] != Byte::Unset) cell.kind[i] = Byte::Misc;
+            cell.detail[i] = 0;
+        }
+        cell.val = {};
+    }
+    static bool is_forgotten(const State& s, const Cell& cell) {
+        if (cell.has_part() && is_tainted(s, cell.val)) return true;
+        return std::none_of(cell.kind.begin(), cell.kind.end(),
+                            [](Byte b) { return b == Byte::Part || b == Byte::Const; });
+    }
+
+    // Projection: what no later instruction reads is forgotten, and numbers that nothing is decided by.
     void project(State& s) const {
         const bool head = s.at.phase == Phase::CallbackHead;
         const InsnIndex after = head ? s.at.insn + 1 : s.at.insn;
         const uint16_t regs = structure_.live[after].regs;
         for (unsigned r = 0; r < s.regs.size(); ++r) {
             if (s.is_set(r) && (regs >> r & 1) == 0) s.unset_reg(r);
+            if (s.is_set(r) && (structure_.demand[after].regs >> r & 1) == 0) forget_number(s, s.regs[r]);
         }
         for (size_t i = 0; i < s.frames.size(); ++i) {
             Frame& frame = s.frames[i];
             if (i > 0) {
                 const uint16_t later = structure_.live[frame.call + 1].regs;
                 for (unsigned k = 0; k < 4; ++k) {
-                    if ((later >> (6 + k) & 1) != 0) continue;
+                    if ((later >> (6 + k) & 1) != 0) {
+                        const uint16_t demand = structure_.demand[frame.call + 1].regs;
+                        const bool held = (frame.saved_set >> k & 1) != 0;
+                        if (held && (demand >> (6 + k) & 1) == 0) forget_number(s, frame.saved[k]);
+                        continue;
+                    }
                     frame.saved_set = static_cast<uint8_t>(frame.saved_set & ~(1u << k));
                     frame.saved[k] = {};
                 }
             }
             if (frame.stack == nullptr) continue;
             const InsnIndex at = i + 1 < s.frames.size() ? s.frames[i + 1].call : s.at.insn;
-            const uint64_t cells = structure_.live[at].cells;
+            const uint64_t cells = structure_.live[at].cells, wanted = structure_.demand[at].cells;
             const auto dead = [&](size_t c) { return (cells >> c & 1) == 0 && !(*frame.stack)[c].is_unset(); };
             size_t keep = frame.stack->size();
             while (keep > 0 && ((*frame.stack)[keep - 1].is_unset() || dead(keep - 1))) --keep;
             bool change = keep != frame.stack->size();
-            for (size_t c = 0; c < keep && !change; ++c) change = dead(c);
+            for (size_t c = 0; c < keep && !change; ++c) {
+                change = dead(c) || ((wanted >> c & 1) == 0 && !is_forgotten(s, (*frame.stack)[c]));
+            }
             if (!change) continue;
             Stack& stack = frame.own_stack();
             stack.resize(keep);
             for (size_t c = 0; c < keep; ++c) {
-                if ((cells >> c & 1) == 0) stack[c] = {};
+                if ((cells >> c & 1) == 0)
+                    stack[c] = {};
+                else if ((wanted >> c & 1) == 0)
+                    forget_cell(s, stack[c]);
             }
             if (keep == 0) frame.stack = nullptr;
         }
@@ -412,7 +442,7 @@ class Search {
         measures_.assign(cuts_.size(), {});
         for (uint32_t i = 0; i < cuts_.size(); ++i) {
             const Cut& c = cuts_[i];
-            if (c.loop == none || !c.revisited) continue;
+            if (c.loop == none || !(c.revisited || c.movement.empty())) continue;
             uint64_t shortest = UINT64_MAX;
             for (uint32_t k = 0; k < c.movement.size(); ++k) {
                 if (c.movement[k] != Movement::Up && c.movement[k] != Movement::Down) continue;
@@ -435,7 +465,10 @@ class Search {
             }
             if (shortest >= most_rounds && in_cycle(i)) {
                 Failure failure;
-                failure.rule = Rule::UnboundedLoop;
+                const bool endless =
+                    std::none_of(c.nodes.begin(), c.nodes.end(), [&](uint32_t n) { return nodes_[n].state.lossy; });
+                failure.rule = endless && measures_[i].candidate == none ? Rule::EndlessLoop : Rule::UnboundedLoop;
+                failure.certain = failure.rule == Rule::EndlessLoop;
                 failure.insn = c.place.insn;
                 failure.what = measures_[i].candidate == none
                                    ? "nothing that moves one way each round is known of this loop"

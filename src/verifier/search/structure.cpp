@@ -459,10 +459,47 @@ class Reader {
         return after;
     }
 
-    void find_live() {
-        out_.live.assign(out_.code.size(), {});
+    /// The same for demand: a value that goes into another one counts only if that one does; what a helper reads from
+    /// memory does not.
+    Live demanded_before(InsnIndex at, const Live& after) const {
+        const isa::Insn& insn = out_.code[at];
+        const isa::Row& row = insn.row();
+        const FrameUse& use = uses_[at];
+        const auto wanted = [&](unsigned reg) { return (after.regs >> reg & 1) != 0; };
+        Live out = after;
+        if (row.is_call() || row.is_conditional_compare() || row.is_exit() || row.is_atomic()) {
+            out = before(at, after);
+            if (row.operation == Operation::Call) out.cells = after.cells;
+        } else if (row.is_alu()) {
+            if (!wanted(insn.dst)) return out;
+            out.regs = static_cast<uint16_t>((after.regs & ~isa::writes_of(insn)) | isa::reads_of(insn));
+        } else if (row.form == isa::Form::LoadMem) {
+            out.regs = static_cast<uint16_t>((after.regs & ~isa::register_bit(insn.dst)) | isa::register_bit(insn.src));
+            if (wanted(insn.dst) && use[insn.src] != not_frame) {
+                out.cells |= use[insn.src] == unclear ? every_cell : cell_bit(use[insn.src] + insn.offset);
+            }
+        } else if (row.writes_memory()) {
+            out.regs = static_cast<uint16_t>(out.regs | isa::register_bit(insn.dst));
+            const bool frame = use[insn.dst] != not_frame;
+            const bool known = frame && use[insn.dst] != unclear;
+            const uint64_t bit = known ? cell_bit(use[insn.dst] + insn.offset) : every_cell;
+            if (row.has_src() && frame && (after.cells & bit) != 0) {
+                out.regs = static_cast<uint16_t>(out.regs | isa::register_bit(insn.src));
+            }
+            if (known && row.access_bytes() == 8) out.cells &= ~bit;
+        } else {
+            out = before(at, after);
+        }
+        if (escapes_[out_.function[at]]) out.cells = every_cell;
+        return out;
+    }
+
+    /// A backward fixpoint over every function, callees first.
+    template <typename Transfer>
+    void solve_backward(std::vector<Live>& facts, Transfer transfer) {
+        facts.assign(out_.code.size(), {});
         entry_live_.assign(program_.subprograms.size(), 0);
-        for (const uint16_t f : order_) {  // callees first
+        for (const uint16_t f : order_) {
             const auto& function = program_.subprograms[f];
             for (bool changed = true; changed;) {
                 changed = false;
@@ -471,17 +508,22 @@ class Reader {
                     Live after;
                     const Successors next = successors(at);
                     for (unsigned i = 0; i < next.count; ++i) {
-                        after.regs = static_cast<uint16_t>(after.regs | out_.live[next.at[i]].regs);
-                        after.cells |= out_.live[next.at[i]].cells;
+                        after.regs = static_cast<uint16_t>(after.regs | facts[next.at[i]].regs);
+                        after.cells |= facts[next.at[i]].cells;
                     }
-                    const Live now = before(at, after);
-                    if (now.regs == out_.live[at].regs && now.cells == out_.live[at].cells) continue;
-                    out_.live[at] = now;
+                    const Live now = transfer(at, after);
+                    if (now.regs == facts[at].regs && now.cells == facts[at].cells) continue;
+                    facts[at] = now;
                     changed = true;
                 }
             }
-            entry_live_[f] = out_.live[function.start].regs;
+            entry_live_[f] = facts[function.start].regs;
         }
+    }
+
+    void find_live() {
+        solve_backward(out_.demand, [&](InsnIndex at, const Live& after) { return demanded_before(at, after); });
+        solve_backward(out_.live, [&](InsnIndex at, const Live& after) { return before(at, after); });
     }
 
     void find_thresholds() {

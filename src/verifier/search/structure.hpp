@@ -36,6 +36,9 @@ struct Structure {
     std::vector<bool> is_cut;        ///< by slot (certificate/cuts.hpp)
     std::vector<uint16_t> function;  ///< by slot
     std::vector<Live> live;          ///< by slot: before the instruction
+    /// By slot: what a later address, comparison, argument or result is computed from. The number in a live place that
+    /// is not in here may be anything.
+    std::vector<Live> demand;
     std::vector<Loop> loops;
     std::vector<uint32_t> loop_at;     ///< by slot: index of the loop whose head it is; UINT32_MAX none
     std::vector<uint32_t> order;       ///< by slot: reverse post-order in its function, a loop's exits after its body
