@@ -73,7 +73,7 @@ Report verify(const Subject& subject) {
             return report;
         }
         Failure internal;
-        internal.rule = Rule::Internal;
+        internal.rule = checker.rule();
         internal.insn = checked.error().where().insn.value_or(0);
         internal.what = checked.error().what();
         internal.known = checked.error().why();

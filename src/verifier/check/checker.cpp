@@ -14,23 +14,32 @@ struct Checker::Proof {
 
 Result<Checker::Proof> Checker::prove(const Certificate& certificate) {
     steps_ = 0;
+    rule_ = Rule::Internal;
     const std::string& name = subject_.linked().name;
     SKEP_ASSIGN(const check::Structure structure, check::Structure::make(subject_.linked()));
     check::Walks walks(subject_, structure, certificate);
     const Result<void> walked = walks.run();
     steps_ = walks.steps();
-    if (!walked) return walked.error();
+    if (!walked) {
+        if (walked.error().code() == Errc::LimitExceeded) rule_ = Rule::StepLimit;
+        return walked.error();
+    }
 
     check::Bounds bounds = check::bound_runs(certificate, walks.roots(), walks.edges());
     const auto bad = [&](isa::InsnIndex at, std::string what, std::string why) {
         return Error(Errc::Rejected, Where{.function = name, .insn = at}, std::move(what), std::move(why));
     };
     if (!bounds.ends) {
+        rule_ = Rule::UnboundedLoop;
         return bad(certificate.disjuncts[bounds.stuck].state.at.insn, "nothing proves that this loop ends",
                    fmt::format("disjunct {} is on a circle on which no measure falls", bounds.stuck));
     }
-    if (bounds.instructions == UINT64_MAX) return bad(0, "no useful bound on the instructions of a run", {});
+    if (bounds.instructions == UINT64_MAX) {
+        rule_ = Rule::UnboundedLoop;
+        return bad(0, "no useful bound on the instructions of a run", {});
+    }
     if (bounds.instructions > subject_.options.cost_limit) {
+        rule_ = Rule::CostLimit;
         return bad(0, "a run may take too many instructions",
                    fmt::format("{}, the limit is {}", bounds.instructions, subject_.options.cost_limit));
     }

@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "program/executable_program.hpp"
 #include "verifier/certificate/certificate.hpp"
+#include "verifier/rules/failure.hpp"
 #include "verifier/rules/subject.hpp"
 
 namespace skep::verifier {
@@ -34,6 +35,9 @@ class Checker {
 
     /// Instructions executed by the last check.
     uint64_t steps() const { return steps_; }
+    /// Which rule the last check that failed found broken: UnboundedLoop, CostLimit, StepLimit; Internal for all that
+    /// no search should have got wrong.
+    Rule rule() const { return rule_; }
 
   private:
     struct Proof;
@@ -42,6 +46,7 @@ class Checker {
 
     const Subject& subject_;
     uint64_t steps_ = 0;
+    Rule rule_ = Rule::Internal;
 };
 
 /// Decodes and checks: check_certificate() of verify.hpp.

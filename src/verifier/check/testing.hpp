@@ -7,6 +7,7 @@
 #include <string>
 
 #include "isa/assemble.hpp"
+#include "platform/helper.hpp"
 #include "verifier/certificate/certificate.hpp"
 #include "verifier/certificate/cuts.hpp"
 #include "verifier/check/inclusion.hpp"
