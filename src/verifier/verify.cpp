@@ -45,16 +45,21 @@ Report verify(const Subject& subject) {
         return report;
     }
     std::optional<Failure> failure;
+    std::optional<StructureResult> careful;  // later attempts forget no stack cell that a callee might be given
     for (const Strategy& strategy : strategies(subject.options)) {
-        ++report.statistics.attempts;
+        const bool first = report.statistics.attempts++ == 0;
+        const bool shares = structure.structure.shares_frame;
+        if (!first && shares && !careful) careful = read_structure(subject, true);
         report.statistics.steps = 0;
-        SearchResult found = search(subject, structure.structure, strategy, report.statistics);
+        SearchResult found =
+            search(subject, careful ? careful->structure : structure.structure, strategy, report.statistics);
         if (found.failure) {
             // The first attempt's word stands, unless a later one is more certain of it.
             const bool better =
                 !failure || found.failure->certain ||
                 (rule_kind(failure->rule) == RuleKind::Limit && rule_kind(found.failure->rule) != RuleKind::Limit);
-            const bool go_on = worth_retrying(*found.failure);
+            const bool go_on = worth_retrying(*found.failure) ||
+                               (first && shares && rule_kind(found.failure->rule) != RuleKind::NotModelled);
             if (better) failure = std::move(found.failure);
             if (!go_on) break;
             continue;

@@ -28,7 +28,8 @@ Failure structural(Rule rule, InsnIndex at, std::string what) {
 
 class Reader {
   public:
-    Reader(const Subject& subject, Structure& out) : subject_(subject), program_(subject.linked()), out_(out) {}
+    Reader(const Subject& subject, Structure& out, bool keep_cells)
+        : subject_(subject), program_(subject.linked()), out_(out), keep_cells_(keep_cells) {}
 
     std::optional<Failure> read() {
         if (auto failure = decode()) return failure;
@@ -314,6 +315,9 @@ class Reader {
         }
         for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
             if (lets_frame_out(at)) escapes_[out_.function[at]] = true;
+            const isa::Row& row = out_.code[at].row();
+            if (!row.is_call() || (row.operation == Operation::Call && !calls_back(at))) continue;
+            for (unsigned r = 1; r < 6; ++r) out_.shares_frame = out_.shares_frame || uses_[at][r] != not_frame;
         }
     }
 
@@ -343,39 +347,19 @@ class Reader {
                     value = unclear;
                 }
             } else if (row.reads_memory()) {
-                value = escapes_everything_ ? unclear : not_frame;  // loads of spilled addresses: lets_frame_out
+                value = not_frame;  // of spilled addresses: lets_frame_out()
             }
             use[r] = value;
         }
         return use;
     }
 
-    /// Whether a frame address gets where the analysis loses it: memory, a call with memory of unknown size, or
-    /// unclear.
+    /// Whether a frame address gets where the analysis loses it: into memory. (What a callee is given counts as read
+    /// there, from the address up; that it might keep or return the address is not followed. Forgetting a cell too
+    /// early is sound, and a later attempt keeps them all.)
     bool lets_frame_out(InsnIndex at) const {
         const isa::Insn& insn = out_.code[at];
-        const isa::Row& row = insn.row();
-        const FrameUse& use = uses_[at];
-        if (row.writes_memory() && row.has_src() && use[insn.src] != not_frame) return true;
-        for (unsigned r = 0; r < 10; ++r) {
-            const bool read = (isa::reads_of(insn) & isa::register_bit(r)) != 0;
-            if (read && use[r] == unclear) return true;
-        }
-        if (row.operation == Operation::CallLocal) {
-            for (unsigned r = 1; r < 6; ++r) {
-                if (use[r] != not_frame) return true;
-            }
-        }
-        if (row.operation == Operation::Call) {
-            const Binding& binding = subject_.program->bindings[at];
-            if (binding.kind != BindingKind::Helper) return true;
-            const auto& helper = platform::helper(static_cast<platform::HelperId>(binding.helper));
-            const bool calls = (helper.effects & platform::helper_effect::Callback) != 0;
-            for (unsigned r = 1; r < 6 && calls; ++r) {
-                if (use[r] != not_frame) return true;
-            }
-        }
-        return false;
+        return keep_cells_ || (insn.row().writes_memory() && insn.row().has_src() && uses_[at][insn.src] != not_frame);
     }
 
     /// The stack of every call chain fits (kernel: check_max_stack_depth; each frame counts in steps of 32 bytes).
@@ -442,6 +426,9 @@ class Reader {
         } else if (row.operation == Operation::CallLocal) {
             const auto callee = subject_.function_at(static_cast<InsnIndex>(isa::target_of(insn, at)));
             after.regs = static_cast<uint16_t>(after.regs | (entry_live_[callee] & 0x3e));
+            for (unsigned r = 1; r < 6; ++r) {
+                if (use[r] != not_frame) after.cells |= use[r] == unclear ? every_cell : cells_from(use[r]);
+            }
         } else {
             after.regs = static_cast<uint16_t>(after.regs | isa::reads_of(insn));
         }
@@ -459,6 +446,13 @@ class Reader {
         return after;
     }
 
+    bool calls_back(InsnIndex at) const {
+        const Binding& binding = subject_.program->bindings[at];
+        if (binding.kind != BindingKind::Helper) return true;
+        const auto& helper = platform::helper(static_cast<platform::HelperId>(binding.helper));
+        return (helper.effects & platform::helper_effect::Callback) != 0;
+    }
+
     /// The same for demand: a value that goes into another one counts only if that one does; what a helper reads from
     /// memory does not.
     Live demanded_before(InsnIndex at, const Live& after) const {
@@ -469,7 +463,7 @@ class Reader {
         Live out = after;
         if (row.is_call() || row.is_conditional_compare() || row.is_exit() || row.is_atomic()) {
             out = before(at, after);
-            if (row.operation == Operation::Call) out.cells = after.cells;
+            if (row.operation == Operation::Call && !calls_back(at)) out.cells = after.cells;
         } else if (row.is_alu()) {
             if (!wanted(insn.dst)) return out;
             out.regs = static_cast<uint16_t>((after.regs & ~isa::writes_of(insn)) | isa::reads_of(insn));
@@ -558,7 +552,7 @@ class Reader {
     std::vector<FrameUse> uses_;
     std::vector<bool> escapes_;
     std::vector<uint16_t> entry_live_;
-    bool escapes_everything_ = false;
+    bool keep_cells_;
 };
 
 }  // namespace
@@ -569,9 +563,9 @@ bool Structure::in_body(const Loop& loop, const Subject& subject, InsnIndex insn
     return loop.body[insn - program.subprograms[function[insn]].start];
 }
 
-StructureResult read_structure(const Subject& subject) {
+StructureResult read_structure(const Subject& subject, bool keep_cells) {
     StructureResult result;
-    result.failure = Reader(subject, result.structure).read();
+    result.failure = Reader(subject, result.structure, keep_cells).read();
     return result;
 }
 

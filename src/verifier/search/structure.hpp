@@ -44,6 +44,7 @@ struct Structure {
     std::vector<uint32_t> order;       ///< by slot: reverse post-order in its function, a loop's exits after its body
     std::vector<uint64_t> thresholds;  ///< ascending: constants that comparisons use, and type limits
     uint64_t instructions = 0;
+    bool shares_frame = false;  ///< a function is given an address in its caller's frame
 
     bool in_body(const Loop& loop, const Subject& subject, isa::InsnIndex insn) const;
 };
@@ -53,6 +54,7 @@ struct StructureResult {
     std::optional<Failure> failure;
 };
 
-StructureResult read_structure(const Subject& subject);
+/// `keep_cells`: every stack cell counts as read everywhere.
+StructureResult read_structure(const Subject& subject, bool keep_cells = false);
 
 }  // namespace skep::verifier
