@@ -446,10 +446,10 @@ std::optional<unsigned> distance(const State& a, const State& b) {
             const Cell &cx = (*x.stack)[i], &cy = (*y.stack)[i];
             if (cx.is_whole() && cy.is_whole())
                 compare(cx.val, cy.val);
-            else if (cx.kind != cy.kind)
+            else if (cx.is_whole() != cy.is_whole() && (cx.is_unset() || cy.is_unset()))
                 sum += 8;
-            else if (cx.detail != cy.detail)
-                sum += 4;
+            else if (cx.kind != cy.kind || cx.detail != cy.detail)
+                sum += 1;
         }
     }
     return sum;

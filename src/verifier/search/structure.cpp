@@ -463,7 +463,7 @@ class Reader {
         Live out = after;
         if (row.is_call() || row.is_conditional_compare() || row.is_exit() || row.is_atomic()) {
             out = before(at, after);
-            if (row.operation == Operation::Call && !calls_back(at)) out.cells = after.cells;
+            if (row.is_call()) out.cells = after.cells;
         } else if (row.is_alu()) {
             if (!wanted(insn.dst)) return out;
             out.regs = static_cast<uint16_t>((after.regs & ~isa::writes_of(insn)) | isa::reads_of(insn));
