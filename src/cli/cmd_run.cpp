@@ -203,12 +203,15 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.seed = arguments.number("deterministic");
     options.ifindex = static_cast<uint32_t>(arguments.number("ifindex").value_or(1));
     options.btf = arguments.text_or("btf", "");
+    options.unverified = arguments.flag("unverified");
     const bool kernel = options.engine == "kernel";
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend,
                 kernel ? open_kernel(spec, file, options) : open_skep(spec, options));
-    if (!backend->figures().verified && !arguments.flag("unverified")) {
-        output.warn(
-            "the program is not verified: a mistake in it may crash this process (--unverified says that you know)");
+    if (!backend->figures().verified) {
+        if (!options.unverified)
+            output.warn(
+                "the program is not verified: a mistake in it may crash this process (--unverified says that you "
+                "know)");
         host::explain_crashes("error: the program made an access that it must not make; it was not verified\n");
     }
     SKEP_TRY(init.apply(*spec, *backend));
@@ -253,7 +256,7 @@ constexpr OptionSpec options[] = {
     {"--entries", Kind::Number, "N", "map entries to show in text (32)"},
     {"--events", Kind::Number, "N", "events and printed lines to show in text (10)"},
     {"--event-type", Kind::Text, "NAME", "struct that events are shown as"},
-    {"--unverified", Kind::Flag, "", "run a program that is not verified without a warning (development builds)"},
+    {"--unverified", Kind::Flag, "", "do not verify the program (development builds)"},
     SKEP_MODULE_OPTIONS,
 };
 constexpr Example examples[] = {

@@ -215,20 +215,26 @@ class Run(unittest.TestCase):
         self.assertIn("printed lines: 5\n  packet 1 has 60 bytes\n", text)
         self.assertNotIn("\x1b", text)
 
-    def test_a_run_without_verification_is_told_once(self):
-        words = ["run", OBJECT, "--program", "entry", "--pcap", self.pcap]
-        self.assertEqual(skep(*words).stderr.count("not verified"), 1)
-        self.assertEqual(skep(*words, "--unverified").stderr, "")
+    def test_only_what_the_verifier_accepts_runs_unless_asked(self):
+        out = skep("run", GIVEN, "--program", "first", "--pcap", self.pcap, "--json")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        self.assertEqual(out.stderr, "")
+        self.assertIs(json.loads(out.stdout)["verified"], True)
+        words = ["run", BINARY_DIR + "/tests/objects/guards.o", "--program", "bare_field", "--pcap", self.pcap]
+        out = skep(*words)
+        self.assertEqual(out.returncode, 1)
+        self.assertIn('program "bare_field" is not accepted', out.stderr)
+        self.assertIn("skep verify", out.stderr)
 
     def test_what_cannot_be_run_is_said(self):
         write_pcap(self.path("raw.pcap"), [b"E" * 40], RAW)
         rows = [
             (["run", OBJECT], 2, "no packets were given"),
-            (["run", OBJECT, "--pcap", self.path("none")], 4, "none"),
-            (["run", OBJECT, "--pcap", self.path("raw.pcap"), "--program", "entry"], 3, "not of an Ethernet link"),
+            (["run", OBJECT, "--pcap", self.path("none"), "--unverified"], 4, "none"),
+            (["run", OBJECT, "--pcap", self.path("raw.pcap"), "--program", "entry", "--unverified"], 3, "not of an Ethernet link"),
             (["run", OBJECT, "--pcap", self.pcap, "--program", "third"], 4, 'there is no program "third"'),
             (["run", OBJECT, "--pcap", self.pcap, "--repeat", "x"], 2, "x"),
-            (["run", OBJECT, "--pcap", self.pcap, "--engine", "magic"], 2, "jit|interp|kernel"),
+            (["run", OBJECT, "--pcap", self.pcap, "--engine", "magic"], 2, "jit|interp|native|kernel"),
         ]
         for words, code, message in rows:
             out = skep(*words)

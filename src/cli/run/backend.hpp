@@ -28,6 +28,7 @@ struct RunOptions {
     std::optional<uint64_t> seed;
     uint32_t ifindex = 1;
     std::shared_ptr<const module::LoadedModule> native;  ///< whose code runs; null: an engine compiles
+    bool unverified = false;                             ///< do not verify (development builds)
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
 };
 

@@ -184,7 +184,7 @@ std::string report_text(const ObjectSpec& spec, Backend& backend, const RunSumma
         text += fmt::format("  {} instructions", grouped(figures.instructions));
         if (figures.code_bytes != 0) text += fmt::format(", {} bytes of code", grouped(figures.code_bytes));
         if (figures.compile_ns != 0) text += fmt::format(", made in {} us", grouped(figures.compile_ns / 1000));
-        text += figures.verified ? "\n" : ", not verified\n";
+        text += figures.verified ? ", verified\n" : ", not verified\n";
     }
     text += "\n";
     Table verdicts({"verdict", ">packets", ">share"});

@@ -146,7 +146,8 @@ class SkepBackend final : public Backend {
                                                   "the step limit", "an access outside the memory it may touch"};
         const char* why = result.fault < std::size(reasons) ? reasons[result.fault] : "unknown";
         return Error(Errc::Rejected, fmt::format("the run was ended by a fault: {}", why),
-                     "the program is not verified: a verifier would have refused it")
+                     program_->verified ? "the program was verified: this is a mistake in skep, please report it"
+                                        : "the program is not verified: a verifier would have refused it")
             .in_file(loaded_->spec().file)
             .in_function(program_->program->name())
             .at_insn(result.fault_insn);
@@ -275,7 +276,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
         if (!engine) return Error(Errc::InvalidArgument, fmt::format("there is no engine \"{}\"", options.engine));
         load.engine = *engine;
     }
-    load.allow_unverified = true;
+    load.allow_unverified = options.unverified;
     load.programs = options.also_load;
     load.programs.push_back(options.program);
     load.maps = options.also_make;

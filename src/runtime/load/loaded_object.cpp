@@ -9,6 +9,7 @@
 #include "runtime/core/helpers.hpp"
 #include "runtime/load/link_program.hpp"
 #include "runtime/load/unverified.hpp"
+#include "runtime/load/verify_program.hpp"
 
 namespace skep::runtime {
 
@@ -46,7 +47,10 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     SKEP_ASSIGN(const object::LinkedProgram linked, link_program(spec, index, target));
     Prepared prepared;
     prepared.index = index;
-    SKEP_ASSIGN(prepared.bound, bind(spec, linked, options.bind));
+    BindOptions bind_options = options.bind;
+    bind_options.keep_problems =
+        !options.allow_unverified && !options.ready_code;  // the verifier knows what is reached
+    SKEP_ASSIGN(prepared.bound, bind(spec, linked, bind_options));
     if (!platform::program_type_hosted(prepared.bound.type))
         return Error(Errc::Unavailable,
                      fmt::format("nothing here runs {} programs", platform::program_type_name(prepared.bound.type)),
@@ -58,15 +62,15 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
 constexpr uint8_t native_engine = 0xff;
 
 /// The program's code: ready, or made by the engine of a program that may run.
-Result<LoadOptions::Ready> make_code(BoundProgram bound, const engine::LinkTable& link, const LoadOptions& options) {
+Result<LoadOptions::Ready> make_code(const object::ObjectSpec& spec, BoundProgram bound, const engine::LinkTable& link,
+                                     const LoadOptions& options) {
     if (options.ready_code) return options.ready_code(bound, link);
-    if (!options.allow_unverified) {
-        return Error(Errc::AccessDenied, fmt::format("program \"{}\" is not verified", bound.linked.name),
-                     "only verified programs may run unless the caller allows others");
-    }
-    SKEP_ASSIGN(const ExecutableProgram executable, make_unverified(std::move(bound)));
+    const uint64_t before = skep_os_monotonic_ns();
+    SKEP_ASSIGN(const ExecutableProgram executable,
+                options.allow_unverified ? make_unverified(std::move(bound)) : verify_program(spec, std::move(bound)));
     LoadOptions::Ready ready;
     ready.verified = executable.verified();
+    ready.verify_ns = skep_os_monotonic_ns() - before;
     SKEP_ASSIGN(ready.code, compile_with(options.engine, executable, link));
     return ready;
 }
@@ -127,12 +131,12 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
             .map_values = values,
         };
         const uint64_t before = skep_os_monotonic_ns();
-        Result<LoadOptions::Ready> ready = make_code(std::move(one.bound), link, options);
+        Result<LoadOptions::Ready> ready = make_code(object, std::move(one.bound), link, options);
         if (!ready) return std::move(ready).error().in_file(object.file).in_function(name);
         std::unique_ptr<engine::CompiledCode>& code = ready->code;
 
         LoadedProgram program;
-        program.compile_ns = skep_os_monotonic_ns() - before;
+        program.compile_ns = skep_os_monotonic_ns() - before - ready->verify_ns;
         program.index = one.index;
         program.attach = attach;
         program.instructions = instructions;

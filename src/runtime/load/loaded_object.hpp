@@ -22,7 +22,7 @@ namespace skep::runtime {
 
 struct LoadOptions {
     EngineKind engine = EngineKind::Jit;
-    bool allow_unverified = false;      ///< run programs that no verifier has seen; a production build refuses
+    bool allow_unverified = false;      ///< do not verify, run all the same; a production build refuses
     std::vector<std::string> programs;  ///< names; empty: every program that the object loads by default
     std::vector<std::string> maps;      ///< names of maps to make although no program names them (inner maps)
     std::optional<uint64_t> seed;       ///< everything that chance decides follows from it (--deterministic)
@@ -36,6 +36,7 @@ struct LoadOptions {
     struct Ready {
         std::unique_ptr<engine::CompiledCode> code;
         bool verified = false;
+        uint64_t verify_ns = 0;  ///< of the time that was spent on it
     };
     std::function<Result<Ready>(const BoundProgram& program, const engine::LinkTable& link)> ready_code = {};
 };
