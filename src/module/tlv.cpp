@@ -27,6 +27,9 @@ Result<std::vector<Tlv>> split_parts(Bytes bytes, const char* what) {
             return Error(Errc::Malformed, fmt::format("{} is not sorted", what),
                          fmt::format("part {} comes after part {}", *type, last));
         last = *type;
+        if ((*flags & ~tlv_critical) != 0)
+            return Error(Errc::Malformed, fmt::format("{} has a part with unknown flags", what),
+                         fmt::format("part {}, flags {:#x}", *type, *flags));
         parts.push_back({*type, *flags, *value});
         at = next;
     }

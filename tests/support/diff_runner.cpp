@@ -9,6 +9,7 @@
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
 #include "isa/disasm.hpp"
+#include "module/native_code.hpp"
 #include "platform/helper.hpp"
 #include "program/unverified.hpp"
 #include "support/diff_generator.hpp"
@@ -136,6 +137,23 @@ std::string listing(const BoundProgram& program) {
     return text;
 }
 
+/// What differs between the reference and another engine.
+std::string compare(const Outcome& want, const char* engine, const Outcome& got) {
+    std::string difference;
+    if (got.r0 != want.r0) difference += fmt::format("r0: interp {:#x}, {} {:#x}\n", want.r0, engine, got.r0);
+    if (got.fault != 0) difference += fmt::format("{} faults: {}\n", engine, got.fault);
+    if (got.frames != want.frames)
+        difference += fmt::format("frames: interp {}, {} {}\n", want.frames, engine, got.frames);
+    for (size_t i = 0; i < want.context.size(); ++i)
+        if (got.context[i] != want.context[i])
+            difference +=
+                fmt::format("context[{}]: interp {:#x}, {} {:#x}\n", i, want.context[i], engine, got.context[i]);
+    for (size_t i = 0; i < want.map.size(); ++i)
+        if (got.map[i] != want.map[i])
+            difference += fmt::format("map[{}]: interp {:#x}, {} {:#x}\n", i, want.map[i], engine, got.map[i]);
+    return difference;
+}
+
 }  // namespace
 
 std::optional<std::string> find_difference(const BoundProgram& program, const DiffVariant& variant, uint64_t seed) {
@@ -164,26 +182,11 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
     if (want.fault == SKEP_FAULT_STEP_LIMIT) return std::nullopt;
     if (want.fault != 0) return fmt::format("the program faults: {}\n{}", want.fault, listing(program));
 
-    const auto compare = [&](const char* engine, const Outcome& got) {
-        std::string difference;
-        if (got.r0 != want.r0) difference += fmt::format("r0: interp {:#x}, {} {:#x}\n", want.r0, engine, got.r0);
-        if (got.fault != 0) difference += fmt::format("{} faults: {}\n", engine, got.fault);
-        if (got.frames != want.frames)
-            difference += fmt::format("frames: interp {}, {} {}\n", want.frames, engine, got.frames);
-        for (size_t i = 0; i < want.context.size(); ++i)
-            if (got.context[i] != want.context[i])
-                difference +=
-                    fmt::format("context[{}]: interp {:#x}, {} {:#x}\n", i, want.context[i], engine, got.context[i]);
-        for (size_t i = 0; i < want.map.size(); ++i)
-            if (got.map[i] != want.map[i])
-                difference += fmt::format("map[{}]: interp {:#x}, {} {:#x}\n", i, want.map[i], engine, got.map[i]);
-        return difference;
-    };
-
     // The checked interpreter takes one instruction at a time; what runs unchecked fuses them.
     auto fused = engine::interp::compile(*executable, link);
     if (!fused) return "interp refuses: " + fused.error().to_string() + listing(program);
-    if (const std::string difference = compare("fused interp", run(**fused, host, false, seed)); !difference.empty())
+    if (const std::string difference = compare(want, "fused interp", run(**fused, host, false, seed));
+        !difference.empty())
         return difference + listing(program);
 
     engine::jit::JitOptions options;
@@ -199,10 +202,67 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
     if (!jit) return "jit refuses: " + jit.error().to_string() + listing(program);
     const Outcome got = run(**jit, variant.other_convention ? other : host, variant.other_convention, seed);
 
-    const std::string difference = compare("jit", got);
+    const std::string difference = compare(want, "jit", got);
     if (difference.empty()) return std::nullopt;
     return fmt::format("convention {}, extensions {}, inlining {}\n{}{}", variant.other_convention ? "other" : "host",
                        variant.extensions, variant.inline_lookups, difference, listing(program));
+}
+
+NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, const std::vector<uint64_t>& seeds,
+                                     const std::string& compiler) {
+    static const Helpers host = make_helpers(false);
+    static void* maps[] = {map_bytes};
+    static uint8_t* map_values[] = {map_bytes};
+    static const MapLayout layout{.kind = MapLayoutKind::Array,
+                                  .max_entries = diff_map_entries,
+                                  .mask = 7,
+                                  .stride = diff_map_value_bytes,
+                                  .base = map_bytes};
+    const engine::LinkTable plain{.helpers = host, .maps = maps, .layouts = {}, .map_values = map_values};
+    const engine::LinkTable inlining{
+        .helpers = host, .maps = maps, .layouts = std::span(&layout, 1), .map_values = map_values};
+    NativeOutcome out;
+    std::vector<ExecutableProgram> executables;
+    executables.reserve(programs.size());
+    std::vector<module::DirectProgram> direct;
+    for (size_t i = 0; i < programs.size(); ++i) {
+        auto executable = UnverifiedProgram::make(programs[i]);
+        if (!executable) {
+            out.difference = "the generator made an invalid program: " + executable.error().to_string();
+            return out;
+        }
+        executables.push_back(*std::move(executable));
+        direct.push_back({&executables.back(), seeds[i] % 2 == 0 ? &inlining : &plain});
+    }
+    module::DirectOptions options;
+    options.compiler = compiler;
+    for (uint16_t id = 0; id < platform::helper_count; ++id)  // callx reaches them by number
+        if (host[id] != nullptr) options.more_helpers.push_back(static_cast<HelperId>(id));
+    auto compiled = module::compile_direct(direct, options);
+    if (!compiled) {
+        const bool lacking = compiled.error().code() == Errc::Unavailable;
+        (lacking ? out.unavailable : out.difference) = compiled.error().to_string();
+        return out;
+    }
+    engine::interp::Options checked;
+    checked.check_accesses = true;
+    checked.step_limit = 1'000'000;
+    checked.regions = {{reinterpret_cast<uint64_t>(context_bytes), sizeof context_bytes},
+                       {reinterpret_cast<uint64_t>(map_bytes), diff_map_entries * diff_map_value_bytes}};
+    for (size_t i = 0; i < programs.size(); ++i) {
+        auto interp = engine::interp::compile(executables[i], plain, checked);
+        if (!interp) {
+            out.difference = "interp refuses: " + interp.error().to_string() + listing(programs[i]);
+            return out;
+        }
+        const Outcome want = run(**interp, host, false, seeds[i]);
+        if (want.fault == SKEP_FAULT_STEP_LIMIT) continue;
+        const std::string difference = compare(want, "native", run(*(*compiled)[i], host, false, seeds[i]));
+        if (difference.empty()) continue;
+        out.difference = fmt::format("program {}\n{}{}", seeds[i], difference, listing(programs[i]));
+        return out;
+    }
+    return out;
 }
 
 }  // namespace skep::testing

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "program/bound_program.hpp"
 
@@ -20,5 +21,14 @@ struct DiffVariant {
 /// Nothing when both engines agree in r0, fault, frames, context and map; else what differs, with the program's text.
 /// The interpreter checks every access: a program of make_diff_program that leaves its memory is a difference too.
 std::optional<std::string> find_difference(const BoundProgram& program, const DiffVariant& variant, uint64_t seed);
+
+struct NativeOutcome {
+    std::optional<std::string> unavailable;  ///< no native modules can be built here: why
+    std::optional<std::string> difference;
+};
+
+/// The same for native modules: all programs in one image. `compiler`: empty for the default.
+NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, const std::vector<uint64_t>& seeds,
+                                     const std::string& compiler);
 
 }  // namespace skep::testing

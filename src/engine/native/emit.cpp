@@ -114,6 +114,28 @@ SKEP_INLINE uint32_t smod32(uint32_t a, uint32_t b) {
 SKEP_INLINE uint64_t arsh64(uint64_t a, unsigned n) { return (uint64_t)((int64_t)a >> n); }
 SKEP_INLINE uint32_t arsh32(uint32_t a, unsigned n) { return (uint32_t)((int32_t)a >> n); }
 SKEP_INLINE uint64_t sext(uint64_t a, unsigned unused) { return (uint64_t)((int64_t)(a << unused) >> unused); }
+#if defined(__x86_64__) && !defined(__clang__)
+/* gcc 12 makes x ^ x of __atomic_fetch_xor(p, x) where the result goes to x itself: its loop loads the old value into
+ * x's register before it takes the operand from there. So does its loop for and and or. Here the loop is ours. */
+#define SKEP_FETCH(name, bits, op)                                                                                     \
+    SKEP_INLINE uint##bits##_t fetch_##name##bits(skep_word##bits *p, uint##bits##_t value) {                            \
+        uint##bits##_t old = __atomic_load_n(p, __ATOMIC_RELAXED);                                                     \
+        while (!__atomic_compare_exchange_n(p, &old, old op value, 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {           \
+        }                                                                                                              \
+        return old;                                                                                                    \
+    }
+#else
+#define SKEP_FETCH(name, bits, op)                                                                                     \
+    SKEP_INLINE uint##bits##_t fetch_##name##bits(skep_word##bits *p, uint##bits##_t value) {                            \
+        return __atomic_fetch_##name(p, value, __ATOMIC_SEQ_CST);                                                      \
+    }
+#endif
+SKEP_FETCH(or, 32, |)
+SKEP_FETCH(or, 64, |)
+SKEP_FETCH(and, 32, &)
+SKEP_FETCH(and, 64, &)
+SKEP_FETCH(xor, 32, ^)
+SKEP_FETCH(xor, 64, ^)
 SKEP_INLINE uint32_t cmpxchg32(skep_word32 *p, uint32_t expected, uint32_t value) {
     __atomic_compare_exchange_n(p, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     return expected;

@@ -84,13 +84,11 @@ Result<void> FunctionWriter::write_atomic(const Walk& walk, const Node& node) {
     const auto narrow = [&] {
         return bits < 32 ? fmt::format("(uint{}_t){}", bits, as64(reg(walk, insn.src))) : value();
     };
-    const auto modify = [&](const char* name, bool fetch) {
-        const std::string call = fmt::format("__atomic_fetch_{}({}, {}, {})", name, at, value(),
-                                             fetch ? "__ATOMIC_SEQ_CST" : "__ATOMIC_RELAXED");
-        if (fetch && (node.live_after & location_bit(insn.src)))
-            assign(node, insn.src, {call, type});
-        else
-            line("(void)" + call + ";");
+    const auto modify = [&](const char* name) {
+        line(fmt::format("(void)__atomic_fetch_{}({}, {}, __ATOMIC_RELAXED);", name, at, value()));
+    };
+    const auto fetch = [&](const char* name) {
+        assign_or_do(node, insn.src, {fmt::format("fetch_{}{}({}, {})", name, bits, at, value()), type});
     };
     switch (row.operation) {
         case Operation::LoadAcquire:
@@ -99,14 +97,17 @@ Result<void> FunctionWriter::write_atomic(const Walk& walk, const Node& node) {
         case Operation::StoreRelease:
             line(fmt::format("__atomic_store_n({}, {}, __ATOMIC_RELEASE);", at, narrow()));
             return {};
-        case Operation::AtomicAdd: modify("add", false); return {};
-        case Operation::AtomicOr: modify("or", false); return {};
-        case Operation::AtomicAnd: modify("and", false); return {};
-        case Operation::AtomicXor: modify("xor", false); return {};
-        case Operation::AtomicFetchAdd: modify("add", true); return {};
-        case Operation::AtomicFetchOr: modify("or", true); return {};
-        case Operation::AtomicFetchAnd: modify("and", true); return {};
-        case Operation::AtomicFetchXor: modify("xor", true); return {};
+        case Operation::AtomicAdd: modify("add"); return {};
+        case Operation::AtomicOr: modify("or"); return {};
+        case Operation::AtomicAnd: modify("and"); return {};
+        case Operation::AtomicXor: modify("xor"); return {};
+        case Operation::AtomicFetchAdd:
+            assign_or_do(node, insn.src,
+                         {fmt::format("__atomic_fetch_add({}, {}, __ATOMIC_SEQ_CST)", at, value()), type});
+            return {};
+        case Operation::AtomicFetchOr: fetch("or"); return {};
+        case Operation::AtomicFetchAnd: fetch("and"); return {};
+        case Operation::AtomicFetchXor: fetch("xor"); return {};
         case Operation::AtomicXchg:
             assign_or_do(node, insn.src,
                          {fmt::format("__atomic_exchange_n({}, {}, __ATOMIC_SEQ_CST)", at, value()), type});

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interpreter and native modules agree on random programs: those of engine_diff_test, built in batches by the host's C
+// compiler.
+//   SKEP_NATIVE_PROGRAMS  how many (default 400)
+//   SKEP_DIFF_FIRST       the first number (default 0)
+//   SKEP_NATIVE_CC        the C compiler (default: the target's first one that is there)
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+
+#include "support/diff_generator.hpp"
+#include "support/diff_runner.hpp"
+
+namespace skep::testing {
+namespace {
+
+uint64_t from_environment(const char* name, uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST(NativeDiff, InterpAndNativeModulesAgree) {
+    const uint64_t first = from_environment("SKEP_DIFF_FIRST", 0);
+    const uint64_t count = from_environment("SKEP_NATIVE_PROGRAMS", 400);
+    const char* compiler = std::getenv("SKEP_NATIVE_CC");
+    constexpr uint64_t batch = 200;
+    for (uint64_t at = first; at < first + count; at += batch) {
+        std::vector<BoundProgram> programs;
+        std::vector<uint64_t> seeds;
+        for (uint64_t i = at; i < std::min(at + batch, first + count); ++i) {
+            Choices choices(i);
+            programs.push_back(make_diff_program(choices));
+            seeds.push_back(i);
+        }
+        const NativeOutcome outcome = find_native_difference(programs, seeds, compiler != nullptr ? compiler : "");
+        if (outcome.unavailable) GTEST_SKIP() << *outcome.unavailable;
+        ASSERT_FALSE(outcome.difference) << "programs from " << at << ": " << *outcome.difference;
+    }
+}
+
+}  // namespace
+}  // namespace skep::testing
