@@ -46,44 +46,19 @@ constexpr Phase phases[] = {Phase::Normal, Phase::CallbackHead};
 constexpr FrameKind frame_kinds[] = {FrameKind::Call, FrameKind::Callback};
 constexpr Byte byte_kinds[] = {Byte::Unset, Byte::Misc, Byte::Const, Byte::Part};
 using isa::Operation;
+// clang-format off
 constexpr isa::Operation operations[] = {
     Operation::Exit,  // no definition
-    Operation::Add,
-    Operation::Sub,
-    Operation::Mul,
-    Operation::Div,
-    Operation::Sdiv,
-    Operation::Or,
-    Operation::And,
-    Operation::Lsh,
-    Operation::Rsh,
-    Operation::Neg,
-    Operation::Mod,
-    Operation::Smod,
-    Operation::Xor,
-    Operation::Mov,
-    Operation::Movsx8,
-    Operation::Movsx16,
-    Operation::Movsx32,
-    Operation::Arsh,
-    Operation::Le16,
-    Operation::Le32,
-    Operation::Le64,
-    Operation::Be16,
-    Operation::Be32,
-    Operation::Be64,
-    Operation::Bswap16,
-    Operation::Bswap32,
-    Operation::Bswap64,
-    Operation::AddrSpaceCast,
+    Operation::Add, Operation::Sub, Operation::Mul, Operation::Div, Operation::Sdiv, Operation::Or, Operation::And,
+    Operation::Lsh, Operation::Rsh, Operation::Neg, Operation::Mod, Operation::Smod, Operation::Xor, Operation::Mov,
+    Operation::Movsx8, Operation::Movsx16, Operation::Movsx32, Operation::Arsh,
+    Operation::Le16, Operation::Le32, Operation::Le64, Operation::Be16, Operation::Be32, Operation::Be64,
+    Operation::Bswap16, Operation::Bswap32, Operation::Bswap64, Operation::AddrSpaceCast,
     // The things that wide loads name: the same symbol each time.
-    Operation::LdMapFd,
-    Operation::LdMapValue,
-    Operation::LdBtfId,
-    Operation::LdFunc,
-    Operation::LdMapIdx,
+    Operation::LdMapFd, Operation::LdMapValue, Operation::LdBtfId, Operation::LdFunc, Operation::LdMapIdx,
     Operation::LdMapIdxValue,
 };
+// clang-format on
 
 /// The Num that a base symbol has when it is made (new_region).
 inline const Num& base_number(bool nullable) {
