@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fifty source bugs: the first line that `skep verify` reports is the bug's, and the fix that it prints makes the program accepted."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+COMMAND = os.environ["SKEP_COMMAND"].split()
+SOURCE = pathlib.Path(__file__).resolve().parent.parent / "verifier/messages/bugs.bpf.c"
+CLANG = shutil.which("clang-19") or shutil.which("clang")
+PROGRAM = re.compile(r'^SEC\("[^"]*"\) int (\w+)\(')
+
+
+def compile_source(source, target):
+    includes = [f"-I/usr/include/{machine}-linux-gnu" for machine in (os.uname().machine,)]
+    return subprocess.run([CLANG, "-target", "bpf", "-O2", "-g", "-mcpu=v3", *includes, "-c", source, "-o", target],
+                          capture_output=True, text=True)
+
+
+def verdicts(target):
+    """{program: its row of the JSON answer}"""
+    done = subprocess.run([*COMMAND, "verify", target, "--json"], capture_output=True, text=True)
+    return {row["program"]: row for row in json.loads(done.stdout)["programs"]}
+
+
+def bug_lines(lines):
+    """{program: line of its bug}; a function above a program belongs to the program that follows it."""
+    bugs, pending, program = {}, [], None
+    for number, line in enumerate(lines, 1):
+        if match := PROGRAM.match(line):
+            program = match.group(1)
+            for bug in pending:
+                bugs[program] = bug
+            pending = []
+        if line.startswith("}"):
+            program = None
+        if "// BUG" in line:
+            if program:
+                bugs[program] = number
+            else:
+                pending.append(number)
+    return bugs
+
+
+@unittest.skipUnless(CLANG and os.name == "posix" and pathlib.Path("/usr/include/bpf/bpf_helpers.h").exists(),
+                     "needs clang and libbpf's headers")
+class Messages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="skep-messages"))
+        cls.lines = SOURCE.read_text(encoding="utf-8").splitlines()
+        cls.bugs = bug_lines(cls.lines)
+        done = compile_source(SOURCE, cls.folder / "bugs.o")
+        assert done.returncode == 0, done.stderr
+        cls.rows = verdicts(cls.folder / "bugs.o")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def test_there_are_fifty_and_none_is_accepted(self):
+        self.assertEqual(len(self.bugs), 50)
+        self.assertEqual(sorted(self.bugs), sorted(self.rows))
+        self.assertEqual([], [name for name, row in self.rows.items() if row["verdict"] == "ACCEPTED"])
+
+    def test_the_first_line_reported_is_the_bugs(self):
+        wrong = []
+        for name, row in self.rows.items():
+            source = row["failures"][0]["place"].get("source", {}) if row.get("failures") else {}
+            if source.get("line") != self.bugs[name]:
+                wrong.append(f"{name}: line {source.get('line')}, the bug is in {self.bugs[name]}")
+        print(f"first line right: {50 - len(wrong)} of 50", file=sys.stderr)
+        self.assertLessEqual(len(wrong), 5, "\n".join(wrong))
+
+    def test_the_fix_makes_the_program_accepted(self):
+        fixes = {}
+        for name, row in self.rows.items():
+            fix = row["failures"][0].get("fix") if row.get("failures") else None
+            if fix:
+                fixes[name] = (fix["before_line"], fix["text"])
+        while True:  # a fix that does not compile is dropped, and counts as none
+            lines, placed = list(self.lines), []
+            for name, (line, text) in sorted(fixes.items(), key=lambda item: -item[1][0]):
+                lines.insert(line - 1, text)
+            for index, (name, (line, text)) in enumerate(sorted(fixes.items(), key=lambda item: item[1][0])):
+                placed.append((line + index, name))
+            fixed = self.folder / "fixed.bpf.c"
+            fixed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            done = compile_source(fixed, self.folder / "fixed.o")
+            if done.returncode == 0:
+                break
+            bad = {int(n) for n in re.findall(r"fixed\.bpf\.c:(\d+):\d+: error", done.stderr)}
+            dropped = [name for line, name in placed if line in bad]
+            self.assertTrue(dropped, done.stderr)
+            for name in dropped:
+                del fixes[name]
+        rows = verdicts(self.folder / "fixed.o")
+        good = [name for name in fixes if rows[name]["verdict"] == "ACCEPTED"]
+        print(f"fix pasted and accepted: {len(good)} of 50", file=sys.stderr)
+        self.assertGreaterEqual(len(good), 30, "not accepted with: " + "\n".join(
+            f"{name}: {text}" for name, (_, text) in fixes.items() if name not in good))
+
+
+if __name__ == "__main__":
+    unittest.main()
