@@ -118,7 +118,8 @@ Result<int> run_audit(const Arguments& arguments, Output& output) {
     if (!checked) return std::move(checked).error().in_file(path);
     bool same = true;
     if (arguments.flag("rebuild")) {
-        auto again = module::rebuild(checked->descriptor(), arguments.text_or("cc", ""), module::no_verifier());
+        auto again = module::rebuild(checked->descriptor(), arguments.text_or("cc", ""),
+                                     module::voucher_of(checked->descriptor().verifier));
         if (!again) return std::move(again).error().in_file(path);
         same = again->size() == checked->image().size() &&
                std::equal(again->begin(), again->end(), checked->image().begin());

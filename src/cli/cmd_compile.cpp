@@ -56,9 +56,10 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
     if (const auto program = arguments.text("program")) options.programs.push_back(*program);
 
     SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
-    SKEP_ASSIGN(const module::Built built, module::build_module(file, path, options, module::no_verifier()));
-    if (built.descriptor.verifier == "none" && !arguments.flag("unverified"))
-        output.warn("the programs are not verified (--unverified says that you know)");
+    SKEP_ASSIGN(
+        const module::Built built,
+        module::build_module(file, path, options,
+                             arguments.flag("unverified") ? module::no_verifier() : module::verifier_voucher()));
     const Bytes bytes = options.source_only ? as_bytes(built.source) : Bytes(built.image);
     SKEP_TRY(write_file(*to, bytes));
     if (output.json) {
@@ -87,7 +88,7 @@ constexpr OptionSpec options[] = {
     {"--cpu", Kind::Text, "LEVEL", "baseline, x86-64-v2, x86-64-v3, x86-64-v4, or host: this processor's (baseline)"},
     {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},
     {"-p,--program", Kind::Text, "NAME", "this program alone, with those its program arrays hold"},
-    {"--unverified", Kind::Flag, "", "compile programs that are not verified without a warning (development builds)"},
+    {"--unverified", Kind::Flag, "", "do not verify the programs (development builds)"},
 };
 constexpr Example examples[] = {
     {"skep compile prog.o -o prog.so", "a module for this host"},

@@ -113,7 +113,7 @@ Result<CheckedModule> check_module(Bytes file, const CheckOptions& options) {
     if (!prepared) return std::move(prepared).error();
     out.prepared_ = *std::move(prepared);
     SKEP_TRY(check_contract(d, out.prepared_));
-    SKEP_TRY(check_programs(d, out.prepared_, options.voucher != nullptr ? *options.voucher : no_verifier()));
+    SKEP_TRY(check_programs(d, out.prepared_, options.voucher != nullptr ? *options.voucher : voucher_of(d.verifier)));
     SKEP_TRY(allows(options.policy, d));
     return out;
 }

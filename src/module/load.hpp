@@ -18,7 +18,7 @@ namespace skep::module {
 struct CheckOptions {
     Policy policy;
     std::vector<Buffer> roots;         ///< PEM: those that policy.roots name, read by the caller
-    const Voucher* voucher = nullptr;  ///< null: no_verifier()
+    const Voucher* voucher = nullptr;  ///< null: voucher_of() the descriptor's verifier
     std::optional<Target> target;      ///< nothing: this host; what the module must be for
     bool any_target = false;           ///< audit: whatever it is for
     std::optional<int64_t> time;       ///< seconds since 1970; nothing: now

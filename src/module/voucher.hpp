@@ -35,6 +35,13 @@ class Voucher {
                                       Bytes certificate) const = 0;
 };
 
+/// The verifier of this skep, with its default options: what it accepts comes with a certificate, and its checker,
+/// which is not its search, checks certificates again.
+const Voucher& verifier_voucher();
+
+/// Whoever can check what `identity` of a descriptor says: no_verifier() for "none", else verifier_voucher().
+const Voucher& voucher_of(const std::string& identity);
+
 /// Vouches for nothing: programs that nobody verified, in builds that have them (runtime::make_unverified). A module
 /// that carries a certificate is refused: this cannot check it.
 const Voucher& no_verifier();

@@ -313,5 +313,129 @@ class Signatures(unittest.TestCase):
                 self.assertIn(because, err)
 
 
+def parts_of(data):
+    """(type, offset of the value, bytes of the value) of each part of the descriptor in the image."""
+    start = data.index(b"SKEPMOD\n")
+    total = struct.unpack_from("<Q", data, start + 16)[0]
+    at, out = start + 64, []
+    while at < start + total:
+        kind, _, size = struct.unpack_from("<HHI", data, at)
+        out.append((kind, at + 8, size))
+        at += (8 + size + 7) & ~7
+    return start, total, out
+
+
+def resealed(data):
+    """The image with a checksum that fits its descriptor."""
+    import hashlib
+    start, total, _ = parts_of(data)
+    data = bytearray(data)
+    data[start + 24:start + 56] = hashlib.sha256(data[start + 64:start + total]).digest()
+    return bytes(data)
+
+
+class Certificates(unittest.TestCase):
+    """What the signature would hide is refused on its own account: here whoever changes a module also mends its checksum."""
+
+    @classmethod
+    def setUpClass(cls):
+        Modules.setUpClass.__func__(cls)
+        cls.module = cls.folder / f"verified{ending}"
+        done = subprocess.run([*builder(), "compile", str(cls.objects["firewall"]), "-o", str(cls.module), "--target", host],
+                              capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        cls.data = cls.module.read_bytes()
+        _, _, cls.parts = parts_of(cls.data)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def part(self, kind):
+        return next((at, size) for number, at, size in self.parts if number == kind)
+
+    def program(self):
+        """Where the program part keeps its costs and its certificate."""
+        at, size = self.part(9)
+        end = at + size
+        for _ in range(4):
+            at += 4 + struct.unpack_from("<I", self.data, at)[0]
+        costs = at + 4
+        certificate = costs + 4 + 8 + 8
+        bytes_of_it = struct.unpack_from("<I", self.data, certificate)[0]
+        self.assertEqual(certificate + 4 + bytes_of_it, end)
+        return costs, certificate + 4, bytes_of_it
+
+    def refused(self, data, *because):
+        path = self.folder / f"changed{ending}"
+        path.write_bytes(data)
+        for words in (["audit", path], ["run", path, "--pcap", capture]):
+            code, _, err = skep(*words, "--allow-unsigned")
+            self.assertNotEqual(code, 0, f"{words[0]} took it; expected one of {because}")
+            self.assertTrue(any(words in err for words in because), err)
+
+    def changed(self, at, flip=1):
+        data = bytearray(self.data)
+        data[at] ^= flip
+        return resealed(bytes(data))
+
+    def test_a_verified_module_runs_as_its_object(self):
+        verdicts = []
+        for what, more in ((self.module, ["--allow-unsigned"]), (self.objects["firewall"], ["--engine", "interp"])):
+            to = self.folder / f"{len(verdicts)}.verdicts"
+            code, _, err = skep("run", what, "--pcap", capture, "--deterministic", "7", "--verdicts", to, "--map-init",
+                                examples / "firewall" / "maps.json", *more)
+            self.assertEqual(code, 0, err)
+            verdicts.append(to.read_bytes())
+        self.assertEqual(*verdicts)
+        code, out, err = skep("audit", self.module, "--allow-unsigned")
+        self.assertEqual(code, 0, err)
+        self.assertIn("verified by skep", out)
+        self.assertRegex(out, r"at most [0-9]+ instructions")
+
+    def test_every_part_of_a_certificate_counts(self):
+        _, at, size = self.program()
+        for place in sorted({0, 1, size // 7, size // 3, size // 2, size - 9, size - 1}):
+            with self.subTest(byte=place):
+                self.refused(self.changed(at + place), "the certificate does not prove the module's program",
+                             "claims another cost")
+
+    def test_a_module_cannot_claim_another_cost(self):
+        costs, _, _ = self.program()
+        for offset in (0, 4, 12):
+            self.refused(self.changed(costs + offset), "claims another cost of program firewall")
+
+    def test_the_certificate_of_another_program_proves_nothing(self):
+        at, size = self.part(11)
+        code = self.data.index(b"\x7fELF", at)
+        self.assertEqual(code, at)
+        # Another small constant in the object's code, which comes first in the file: `w1 = 2` becomes `w1 = 1`.
+        changed = 0
+        for place in range(at, at + size, 8):
+            opcode, registers, offset, imm = struct.unpack_from("<BBhi", self.data, place)
+            if opcode not in (0xb4, 0xb7) or registers > 9 or offset != 0 or not 1 <= imm <= 16:
+                continue
+            self.refused(self.changed(place + 4, 3), "the certificate does not prove the module's program")
+            changed += 1
+            if changed == 3:
+                break
+        self.assertEqual(changed, 3)
+
+    def test_a_contract_cannot_lie(self):
+        at, size = self.part(8)
+        helper = self.data.index(b"map_lookup_elem", at, at + size)
+        self.refused(self.changed(helper), "this host cannot serve the module's contract")
+        prototype = self.data.index(b"ConstMapPtr", at, at + size)
+        self.refused(self.changed(prototype), "this host cannot serve the module's contract")
+        field = self.data.index(b"Xdp.data", at, at + size)
+        self.refused(self.changed(field + 8), "this host cannot serve the module's contract")
+
+    def test_a_module_for_another_machine_or_processor_is_refused(self):
+        at, size = self.part(1)
+        self.refused(self.changed(at), "the descriptor and the image are for different machines")
+        at, size = self.part(2)
+        self.refused(self.changed(at), "the module needs an unknown processor")
+
+
 if __name__ == "__main__":
     unittest.main()

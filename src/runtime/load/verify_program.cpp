@@ -8,12 +8,16 @@
 
 namespace skep::runtime {
 
-Result<ExecutableProgram> verify_program(const object::ObjectSpec& spec, BoundProgram bound) {
+Result<ExecutableProgram> verify_program(const object::ObjectSpec& spec, BoundProgram bound,
+                                         std::vector<std::byte>* certificate) {
     const std::string name = bound.linked.name;
     SKEP_ASSIGN(const verifier::Subject subject,
                 verifier::make_subject(spec, std::make_shared<const BoundProgram>(std::move(bound))));
     verifier::Report report = verifier::verify(subject);
-    if (report.verdict == verifier::Verdict::Accepted && report.executable) return *std::move(report.executable);
+    if (report.verdict == verifier::Verdict::Accepted && report.executable) {
+        if (certificate != nullptr) *certificate = std::move(report.certificate);
+        return *std::move(report.executable);
+    }
     const bool no = report.verdict == verifier::Verdict::Unsafe || report.verdict == verifier::Verdict::Policy;
     const Errc code = no ? Errc::Rejected : Errc::Undecided;
     const std::string hint = fmt::format("skep verify {} --program {} says more", spec.file, name);
