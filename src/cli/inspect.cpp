@@ -6,6 +6,7 @@
 #include "cli/table.hpp"
 #include "object/link.hpp"
 #include "platform/map_type.hpp"
+#include "program/personality.hpp"
 
 namespace skep::cli {
 
@@ -13,12 +14,14 @@ namespace {
 
 using object::ObjectSpec;
 
-/// The map type's word where Linux knows the number; objects of another personality say so by their mark.
-std::string map_type_text(const ObjectSpec& spec, const object::MapSpec& map) {
+/// Whose numbers the object's are; nothing where nobody can tell.
+using As = std::optional<platform::Personality>;
+
+std::string map_type_text(As as, const object::MapSpec& map) {
     platform::MapType type{};
-    if (spec.ebpf_for_windows || !platform::map_type_from_linux(map.type, &type))
-        return fmt::format("type {}", map.type);
-    return platform::map_type_name(type);
+    const bool known = as && (*as == platform::Personality::Windows ? platform::map_type_from_windows(map.type, &type)
+                                                                    : platform::map_type_from_linux(map.type, &type));
+    return known ? platform::map_type_name(type) : fmt::format("type {}", map.type);
 }
 
 const char* origin_text(object::MapOrigin origin) {
@@ -59,7 +62,7 @@ std::string size_and_type(const ObjectSpec& spec, uint32_t bytes, btf::TypeId ty
     return text.empty() ? fmt::to_string(bytes) : fmt::format("{} ({})", bytes, text);
 }
 
-std::string map_notes(const ObjectSpec& spec, const object::MapSpec& map) {
+std::string map_notes(const ObjectSpec& spec, As as, const object::MapSpec& map) {
     std::string notes;
     const auto add = [&](std::string text) {
         if (!notes.empty()) notes += ", ";
@@ -73,7 +76,7 @@ std::string map_notes(const ObjectSpec& spec, const object::MapSpec& map) {
     if (map.pinning == object::MapPinning::ByName) add("pinned by name");
     if (!map.inner.empty()) {
         const object::MapSpec& inner = map.inner.front();
-        add(fmt::format("of {} {}/{} x {}", map_type_text(spec, inner), inner.key_size, inner.value_size,
+        add(fmt::format("of {} {}/{} x {}", map_type_text(as, inner), inner.key_size, inner.value_size,
                         inner.max_entries));
     }
     for (const object::MapSlot& slot : map.slots) {
@@ -89,6 +92,7 @@ std::string map_notes(const ObjectSpec& spec, const object::MapSpec& map) {
 std::string inspect_text(const ObjectSpec& spec, const InspectOptions& options,
                          const std::function<std::string(std::string_view)>& heading) {
     std::string out = fmt::format("{}\n", heading(spec.file));
+    const PersonalityFinding finding = find_personality(spec);
     {
         Table facts({"", ""});
         facts.add({"licence", spec.license ? fmt::format("\"{}\"", *spec.license)
@@ -102,7 +106,11 @@ std::string inspect_text(const ObjectSpec& spec, const InspectOptions& options,
             facts.add({"BTF", fmt::format("{}{}", counted(spec.btf->type_count() - 1, "type"),
                                           spec.btf_ext ? ", source lines and function types" : "")});
         }
-        if (spec.ebpf_for_windows) facts.add({"made for", "eBPF for Windows (carries its mark)"});
+        facts.add({"compiled for", finding.personality        ? std::string(personality_name(*finding.personality))
+                                   : finding.evidence.empty() ? "not to be told: say it with --personality"
+                                                              : "both, it seems: say it with --personality"});
+        for (const PersonalityEvidence& e : finding.evidence)
+            facts.add({"", fmt::format("{}: {}", personality_name(e.personality), e.text)});
         out += facts.to_string(2);
     }
     const auto part = [&](std::string_view title, const Table& table) {
@@ -130,9 +138,9 @@ std::string inspect_text(const ObjectSpec& spec, const InspectOptions& options,
     Table maps({"name", "type", "key", "value", ">entries", "notes"});
     for (const object::MapSpec& m : spec.maps) {
         const bool data = m.origin == object::MapOrigin::Data || m.origin == object::MapOrigin::Kconfig;
-        maps.add({m.name, map_type_text(spec, m), size_and_type(spec, m.key_size, m.key_type),
+        maps.add({m.name, map_type_text(finding.personality, m), size_and_type(spec, m.key_size, m.key_type),
                   data ? fmt::to_string(m.value_size) : size_and_type(spec, m.value_size, m.value_type),
-                  fmt::to_string(m.max_entries), map_notes(spec, m)});
+                  fmt::to_string(m.max_entries), map_notes(spec, finding.personality, m)});
     }
     part("Maps", maps);
 
@@ -205,10 +213,10 @@ std::string inspect_text(const ObjectSpec& spec, const InspectOptions& options,
 
 namespace {
 
-Json map_json(const ObjectSpec& spec, const object::MapSpec& m) {
+Json map_json(const ObjectSpec& spec, As as, const object::MapSpec& m) {
     Json map;
     map.set("name", m.name).set("origin", origin_text(m.origin)).set("section", m.section);
-    map.set("type", map_type_text(spec, m)).set("type_id", m.type);
+    map.set("type", map_type_text(as, m)).set("type_id", m.type);
     map.set("key_size", m.key_size).set("value_size", m.value_size).set("max_entries", m.max_entries);
     map.set("flags", m.flags).set("map_extra", m.map_extra);
     if (m.numa_node) map.set("numa_node", *m.numa_node);
@@ -220,7 +228,7 @@ Json map_json(const ObjectSpec& spec, const object::MapSpec& m) {
     if (!m.inner.empty()) {
         const object::MapSpec& inner = m.inner.front();  // one level: a template has no inside of its own
         Json inside;
-        inside.set("type", map_type_text(spec, inner)).set("type_id", inner.type).set("key_size", inner.key_size);
+        inside.set("type", map_type_text(as, inner)).set("type_id", inner.type).set("key_size", inner.key_size);
         inside.set("value_size", inner.value_size).set("max_entries", inner.max_entries).set("flags", inner.flags);
         map.set("inner", std::move(inside));
     }
@@ -246,6 +254,13 @@ Json inspect_json(const ObjectSpec& spec) {
     out.set("kernel_version", spec.kernel_version ? Json(version_text(*spec.kernel_version)) : Json());
     out.set("compiler", spec.gnu ? "gcc" : "llvm").set("machine", spec.machine);
     out.set("ebpf_for_windows", spec.ebpf_for_windows);
+    const PersonalityFinding finding = find_personality(spec);
+    out.set("personality", finding.personality ? Json(personality_name(*finding.personality)) : Json());
+    Json evidence = Json::array();
+    for (const PersonalityEvidence& e : finding.evidence)
+        evidence.push(
+            Json::object().set("for", personality_name(e.personality)).set("mark", e.mark).set("what", e.text));
+    out.set("evidence", std::move(evidence));
     out.set("btf_types", spec.btf == nullptr ? 0u : spec.btf->type_count() - 1).set("btf_ext", spec.btf_ext);
 
     Json programs = Json::array();
@@ -270,7 +285,7 @@ Json inspect_json(const ObjectSpec& spec) {
     out.set("programs", std::move(programs));
 
     Json maps = Json::array();
-    for (const object::MapSpec& m : spec.maps) maps.push(map_json(spec, m));
+    for (const object::MapSpec& m : spec.maps) maps.push(map_json(spec, finding.personality, m));
     out.set("maps", std::move(maps));
 
     Json globals = Json::array();

@@ -137,6 +137,37 @@ TEST(Object, ReadsLicenceVersionAndMark) {
     EXPECT_FALSE(read(odd));
 }
 
+TEST(Object, ReadsThePlatformNoteAndRefusesADamagedOne) {
+    const auto note = [](std::array<uint32_t, 6> words) {
+        std::vector<std::byte> bytes(24);
+        for (size_t i = 0; i < 6; ++i) store_le<uint32_t>(bytes.data() + 4 * i, words[i]);
+        return bytes;
+    };
+    constexpr uint32_t skep = 0x70656b73;
+    const struct {
+        std::array<uint32_t, 6> words;
+        const char* kind;  ///< null: refused
+    } rows[] = {
+        {{5, 4, 1, skep, 0, 1}, "mark: linux"}, {{5, 4, 1, skep, 0, 2}, "mark: windows"},
+        {{5, 4, 1, skep, 0, 0}, nullptr},       {{5, 4, 1, skep, 0, 3}, nullptr},
+        {{4, 4, 1, skep, 0, 1}, nullptr},       {{5, 8, 1, skep, 0, 1}, nullptr},
+        {{5, 4, 2, skep, 0, 1}, nullptr},       {{5, 4, 1, skep + 1, 0, 1}, nullptr},
+        {{5, 4, 1, skep, 1, 1}, nullptr},
+    };
+    for (const auto& row : rows) {
+        Image image;
+        const uint16_t at = image.add(".note.skep", note(row.words));
+        const auto spec = read(image);
+        ASSERT_EQ(spec.ok(), row.kind != nullptr);
+        if (spec) {
+            EXPECT_EQ(spec->sections[at].kind, row.kind);
+        }
+    }
+    Image short_one;
+    short_one.add(".note.skep", std::vector<std::byte>(20));
+    EXPECT_FALSE(read(short_one));
+}
+
 /// A section "maps" of `bytes` bytes with `symbols` names; the words count up from 1.
 Result<ObjectSpec> legacy(size_t bytes, size_t symbols, bool typed = false) {
     Image image;

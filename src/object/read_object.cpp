@@ -130,12 +130,30 @@ Result<void> Reader::read_tables() {
         spec_.ebpf_for_windows = true;
         spec_.sections[at].kind = "mark";
     }
+    if (const uint32_t at = section_named(".note.skep"); at != 0) {
+        SKEP_ASSIGN(spec_.sections[at].kind, read_note(contents(at)));
+    }
     if (const uint32_t at = section_named(".comment"); at != 0) {
         const Bytes head = contents(at).subspan(0, std::min<size_t>(contents(at).size(), 256));
         const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
         spec_.gnu = text.find("GCC: (") != std::string_view::npos;  // assemblers put a NUL in front
     }
     return {};
+}
+
+/// docs/standard/elf-profile.md, "The platform note": name "skep", type 1, one word.
+Result<std::string> Reader::read_note(Bytes note) {
+    const auto word = [&](uint64_t at) { return read_le<uint32_t>(note, at).value_or(0); };
+    constexpr uint32_t name_bytes = 5, type_personality = 1;  // "skep" and its NUL
+    const auto name = slice(note, 12, name_bytes);
+    const bool ours = word(0) == name_bytes && word(4) == 4 && word(8) == type_personality && name &&
+                      text_of(*name) == "skep" && note.size() == 24;
+    const uint32_t personality = word(20);
+    if (!ours || personality < 1 || personality > 2)
+        return broken(Errc::Malformed, ".note.skep", 0, "the platform note is damaged",
+                      "it holds the words 5, 4, 1, the name \"skep\" in eight bytes, and 1 (linux) or 2 (windows)",
+                      "remove it with llvm-objcopy -R .note.skep and pass --personality");
+    return std::string(personality == 1 ? linux_mark : windows_mark);
 }
 
 uint32_t Reader::section_named(std::string_view name) const {

@@ -18,6 +18,9 @@ namespace skep::object {
 /// Longest name of a function, map, variable or section that is taken (Linux: KSYM_NAME_LEN is 512).
 constexpr size_t max_name_bytes = 512;
 
+/// SectionSpec::kind of the platform note.
+inline constexpr std::string_view linux_mark = "mark: linux", windows_mark = "mark: windows";
+
 class Reader {
   public:
     Reader(Bytes bytes, std::string file_name) : bytes_(bytes) { spec_.file = std::move(file_name); }
@@ -33,6 +36,7 @@ class Reader {
     Result<void> read_externs();      // read_data.cpp: externs and .kconfig
     Result<void> read_slots();        // read_btf_maps.cpp: initial contents of maps, from relocations of .maps
     Result<void> read_tail_slots();   // read_legacy_maps.cpp: iproute2's sections "MAP/KEY"
+    Result<std::string> read_note(Bytes note);
     void classify_rest();             // read_object.cpp: what nobody asked for
 
     /// Index of the section of this name; 0 (the null section) if there is none.
