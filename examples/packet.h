@@ -4,7 +4,16 @@
 #ifndef SKEP_EXAMPLES_PACKET_H
 #define SKEP_EXAMPLES_PACKET_H
 
+/* One source for both systems: with SKEP_WINDOWS every number is that of eBPF for Windows. */
+#ifdef SKEP_WINDOWS
+#include <linux/types.h>
+
+#include <skep/bpf/windows.h>
+#else
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#endif
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -13,7 +22,6 @@
 #include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
 #define MAX_VLAN_TAGS 2
 #define MAX_IPV6_EXTENSIONS 4

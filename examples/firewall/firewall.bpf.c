@@ -57,7 +57,9 @@ const volatile __u32 drop_cut_packets = 1;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+#ifndef SKEP_WINDOWS
 	__uint(map_flags, BPF_F_NO_PREALLOC);
+#endif
 	__uint(max_entries, 1024);
 	__type(key, struct network4);
 	__type(value, __u32);
@@ -65,7 +67,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+#ifndef SKEP_WINDOWS
 	__uint(map_flags, BPF_F_NO_PREALLOC);
+#endif
 	__uint(max_entries, 1024);
 	__type(key, struct network6);
 	__type(value, __u32);
@@ -152,10 +156,14 @@ static __always_inline enum reason judge(const struct packet *p, __u32 *rule)
 
 static __always_inline void report(const struct packet *p, enum reason reason, __u32 rule, __u64 length)
 {
+#ifdef SKEP_WINDOWS
+	struct event on_stack = {}, *event = &on_stack; // there is no bpf_ringbuf_reserve
+#else
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event)
 		return;
+#endif
 	event->time_ns = bpf_ktime_get_ns();
 	event->reason = reason;
 	event->rule = rule;
@@ -166,7 +174,11 @@ static __always_inline void report(const struct packet *p, enum reason reason, _
 	event->length = length;
 	event->family = p->family;
 	event->protocol = p->protocol;
+#ifdef SKEP_WINDOWS
+	bpf_ringbuf_output(&events, event, sizeof(*event), 0);
+#else
 	bpf_ringbuf_submit(event, 0);
+#endif
 }
 
 SEC("xdp")

@@ -9,10 +9,12 @@
 #include "cli/file.hpp"
 #include "cli/module_options.hpp"
 #include "cli/os/host.hpp"
+#include "cli/run/contexts.hpp"
 #include "cli/run/map_init.hpp"
 #include "cli/run/progress.hpp"
 #include "cli/run/report.hpp"
 #include "hooks/pcap/capture.hpp"
+#include "program/personality.hpp"
 #include "runtime/load/loaded_object.hpp"
 #include "runtime/load/unverified.hpp"
 
@@ -171,7 +173,9 @@ std::string preferred_engine() {
 Result<int> run_run(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("OBJECT");
     const auto capture = arguments.text("pcap");
-    if (!capture) return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
+    const auto contexts = arguments.text("contexts");
+    if (!capture && !contexts)
+        return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
     SKEP_ASSIGN(Buffer file, read_file(path));
     // A module is taken wherever an object is: its own code runs, or, if another engine is asked for, its object.
     const bool is_module = module::is_native_image(file);
@@ -204,7 +208,18 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.ifindex = static_cast<uint32_t>(arguments.number("ifindex").value_or(1));
     options.btf = arguments.text_or("btf", "");
     options.unverified = arguments.flag("unverified");
+    options.personality = personality_from_name(arguments.text_or("personality", ""));
     const bool kernel = options.engine == "kernel";
+    if (kernel && settle_personality(*spec, options.personality).value_or(platform::Personality::Linux) ==
+                      platform::Personality::Windows)
+        return Error(Errc::Unsupported, "the running Linux kernel takes objects for Linux only",
+                     "it would run this one with every number meaning something else",
+                     "skep translate OBJECT --to linux -o OUT makes one for it; the other engines run it as it is")
+            .in_file(path);
+    if (contexts) {
+        SKEP_TRY(run_contexts(spec, options, *contexts, output));
+        return exit_done;
+    }
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend,
                 kernel ? open_kernel(spec, file, options) : open_skep(spec, options));
     if (!backend->figures().verified) {
@@ -243,6 +258,8 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
 constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file, or a native module"}};
 constexpr OptionSpec options[] = {
     {"-r,--pcap", Kind::File, "FILE", "the packets: a pcap or pcapng capture"},
+    {"--contexts", Kind::File, "FILE",
+     "instead of packets: JSON contexts, for programs about addresses (cgroup/connect4 ...)"},
     {"-p,--program", Kind::Text, "NAME", "which program, if the object has several"},
     {"-e,--engine", Kind::Choice, "jit|interp|native|kernel",
      "who runs it; native: a module's own code; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
@@ -252,6 +269,8 @@ constexpr OptionSpec options[] = {
     {"--repeat", Kind::Number, "N", "runs the capture N times, for measuring"},
     {"--deterministic", Kind::Number, "SEED", "time, chance and hashing follow from SEED; per-CPU values are summed"},
     {"--ifindex", Kind::Number, "N", "the interface that packets come from (1)"},
+    {"--personality", Kind::Choice, "linux|windows",
+     "whose headers the object was compiled against, if that cannot be told"},
     {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
     {"--entries", Kind::Number, "N", "map entries to show in text (32)"},
     {"--events", Kind::Number, "N", "events and printed lines to show in text (10)"},

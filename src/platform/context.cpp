@@ -97,6 +97,11 @@ constexpr std::array<FieldRow, row_count> with_attach_types() {
     out[static_cast<size_t>(FieldId::context##name)].read_attach = read; \
     out[static_cast<size_t>(FieldId::context##name)].write_attach = write;
 #include "platform/contexts.def"
+#define WINDOWS_FIELD(context, name, offset, width)                           \
+    out[static_cast<size_t>(FieldId::context##name)].windows_offset = offset; \
+    out[static_cast<size_t>(FieldId::context##name)].windows_bytes = width;
+#include "platform/windows_fields.def"
+#undef WINDOWS_FIELD
     return out;
 }
 }  // namespace attaches

@@ -50,7 +50,9 @@ const char* verdict_name(Verdict verdict) { return rows[static_cast<uint8_t>(ver
 Outcome outcome_of(ProgramType type, Personality personality, uint64_t r0, uint32_t packet_bytes) {
     const auto low = static_cast<uint32_t>(r0);  // the kernel's bpf_prog_run returns u32
     if (type == ProgramType::Xdp) {              // bpf_warn_invalid_xdp_action, then as aborted
-        return {find(Family::Xdp, personality, low, 0, Verdict::XdpAborted)};
+        // A number that means nothing: the kernel aborts, eBPF for Windows drops.
+        const Verdict otherwise = personality == Personality::Linux ? Verdict::XdpAborted : Verdict::XdpDrop;
+        return {find(Family::Xdp, personality, low, 0, otherwise)};
     }
     if (type == ProgramType::SocketFilter) {  // sk_filter_trim_cap
         if (low == 0) return {Verdict::SocketDrop};

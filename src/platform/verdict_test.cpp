@@ -25,7 +25,10 @@ TEST(Verdict, NumbersMeanWhatEachSystemMakesOfThem) {
         {P::Xdp, Personality::Linux, 0x100000002ull, Verdict::XdpPass},  // r0 is read as u32
         {P::Xdp, Personality::Windows, 1, Verdict::XdpPass},
         {P::Xdp, Personality::Windows, 2, Verdict::XdpDrop},
-        {P::Xdp, Personality::Windows, 0, Verdict::XdpAborted},
+        {P::Xdp, Personality::Windows, 3, Verdict::XdpTx},
+        {P::Xdp, Personality::Windows, 4, Verdict::XdpRedirect},
+        {P::Xdp, Personality::Windows, 0, Verdict::XdpDrop},  // a number that means nothing there
+        {P::Xdp, Personality::Windows, 5, Verdict::XdpDrop},
         {P::SchedCls, Personality::Linux, 0, Verdict::TcOk},
         {P::SchedCls, Personality::Linux, 2, Verdict::TcShot},
         {P::SchedCls, Personality::Linux, 0xffffffffu, Verdict::TcUnspec},

@@ -13,8 +13,10 @@
 #include "object/relocate.hpp"
 #include "platform/context.hpp"
 #include "platform/helper.hpp"
+#include "platform/platforms/platform.hpp"
 #include "platform/program_type.hpp"
 #include "program/context_flow.hpp"
+#include "program/personality.hpp"
 
 namespace skep {
 namespace {
@@ -86,6 +88,14 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
     const FieldRow* field = nullptr;
     if (offset >= 0 && offset < platform::context_bytes(user.context, user.personality))
         field = platform::find_context_field(user.context, user.personality, static_cast<uint32_t>(offset));
+    // Fields that share their place (a union of addresses): the one that this attach type has.
+    if (field != nullptr && !user.reads(*field)) {
+        for (const FieldRow& other : platform::fields_of(user.context)) {
+            const int64_t start = other.offset(user.personality);
+            const bool covers = offset >= start && offset < start + other.bytes(user.personality);
+            if (covers && user.reads(other)) field = &other;
+        }
+    }
     if (field == nullptr) return reject("no field is there");
     if (field->hole != nullptr) return reject(fmt::format("field {}: {}", field->name, field->hole));
     if (row.is_atomic()) return reject("atomic operations do not work on the context");
@@ -170,6 +180,7 @@ class Binder {
 
   private:
     const object::LinkedProgram& linked() const { return bound_.linked; }
+    bool is_windows() const { return bound_.personality == Personality::Windows; }
     const char* type_name() const { return platform::program_type_name(bound_.type); }
 
     /// Adds file, section, function and source line.
@@ -231,6 +242,7 @@ class Binder {
     Result<void> bind_maps();
     Result<void> bind_numbers();
     Result<void> bind_helper(InsnIndex at, const Insn& insn);
+    Result<void> bind_windows_helper(InsnIndex at, const Insn& insn);
     Result<void> bind_packet_load(InsnIndex at, const Insn& insn);
     Result<void> visit(InsnIndex at, const Insn& insn, std::span<const ContextValue> registers);
     Result<void> bind_access(InsnIndex at, const Insn& insn, ContextValue base);
@@ -244,13 +256,9 @@ class Binder {
 };
 
 Result<void> Binder::settle_personality() {
-    const bool windows = options_.personality ? *options_.personality == Personality::Windows : spec_.ebpf_for_windows;
-    if (windows)
-        return fail(Errc::Unsupported, "objects of eBPF for Windows are not supported yet",
-                    options_.personality ? "the personality was asked for"
-                                         : "the object carries the mark of its headers, section \".ebpf_for_windows\"",
-                    "compile it against Linux' headers (linux/bpf.h, bpf/bpf_helpers.h)");
-    bound_.personality = Personality::Linux;
+    auto settled = skep::settle_personality(spec_, options_.personality);
+    if (!settled) return placed(std::move(settled).error());
+    bound_.personality = *settled;
     return {};
 }
 
@@ -269,6 +277,16 @@ Result<void> Binder::settle_type() {
         bound_.attach = platform::default_attach(bound_.type);
     }
     bound_.sleepable = options_.sleepable.value_or(meaning && meaning->type == bound_.type && meaning->sleepable);
+    if (is_windows() && platform::program_type_windows_id(bound_.type) == 0)
+        return fail(Errc::Rejected, fmt::format("eBPF for Windows has no program type {}", type_name()),
+                    fmt::format("the object was compiled for Windows, and section \"{}\" stands for that type",
+                                linked().section),
+                    "pass --personality linux if that is wrong");
+    if (!is_windows() && platform::program_type_linux_id(bound_.type) == 0)
+        return fail(
+            Errc::Rejected, fmt::format("Linux has no program type {}", type_name()),
+            fmt::format("the object was compiled for Linux, and section \"{}\" stands for that type", linked().section),
+            "pass --personality windows if that is wrong");
     const auto context = platform::context_of(bound_.type);
     if (!context)
         return fail(Errc::Unsupported, fmt::format("program type {} is not supported yet", type_name()),
@@ -287,9 +305,12 @@ Result<void> Binder::bind_maps() {
     for (uint32_t index : linked().maps) {
         const object::MapSpec& map = spec_.maps[index];
         platform::MapType type{};
-        if (!platform::map_type_from_linux(map.type, &type))
+        const bool known = is_windows() ? platform::map_type_from_windows(map.type, &type)
+                                        : platform::map_type_from_linux(map.type, &type);
+        if (!known)
             return fail(Errc::Unresolved, fmt::format("map \"{}\" has a type nobody defines", map.name),
-                        fmt::format("map type {} is not in linux/bpf.h", map.type));
+                        is_windows() ? fmt::format("map type {} is none of eBPF for Windows", map.type)
+                                     : fmt::format("map type {} is not in linux/bpf.h", map.type));
         bound_.maps.push_back({index, type});
         map_sizes_.push_back({map.key_size, map.value_size});
     }
@@ -325,7 +346,30 @@ Result<void> Binder::bind_numbers() {
     return {};
 }
 
+/// A number of eBPF for Windows: the program type's own from 0x10000 on, else a general one, which every type has. Its
+/// results are minus an ebpf_result, save those of the string and memory helpers, which are errno-like there too.
+Result<void> Binder::bind_windows_helper(InsnIndex at, const Insn& insn) {
+    HelperId id{};
+    const auto number = static_cast<uint32_t>(insn.imm);
+    if (const auto own = platform::windows_helper_of_type(bound_.type, number)) {
+        id = *own;
+    } else if (!platform::helper_from_windows(number, &id)) {
+        return fail_at(
+            at, Errc::Unresolved, fmt::format("call of an unknown helper, number {:#x}", number),
+            fmt::format("eBPF for Windows defines helpers 1 to 35, and from 0x10000 on some for each program "
+                        "type; for {} there is no such one",
+                        type_name()),
+            "pass --personality linux if the object was compiled for Linux");
+    }
+    Binding& binding = bound_.bindings[at];
+    binding.kind = BindingKind::Helper;
+    binding.helper = static_cast<uint16_t>(id);
+    if (platform::windows_result_is_mapped(id)) binding.result = platform::ResultMap::EbpfResult;
+    return {};
+}
+
 Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
+    if (is_windows()) return bind_windows_helper(at, insn);
     HelperId id{};
     if (insn.imm == object::absent_helper)
         return fail_at(at, Errc::Unresolved, "the target's types have not what this instruction asks for",
@@ -334,7 +378,7 @@ Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
     if (!platform::helper_from_linux(static_cast<uint32_t>(insn.imm), &id))
         return fail_at(at, Errc::Unresolved, fmt::format("call of an unknown helper, number {}", insn.imm),
                        "Linux defines helpers 1 to 211 and no further ones will come");
-    const HelperRow& row = platform::helper_for(id, bound_.type);
+    const HelperRow& row = platform::helper(id);
     bound_.bindings[at].helper = static_cast<uint16_t>(id);
     if (!platform::helper_allowed(id, bound_.type, bound_.attach)) {
         const char* hint = "";
@@ -410,7 +454,7 @@ Result<void> Binder::check_arguments(InsnIndex at, const HelperRow& row,
         const ArgKind kind = row.args[n];
         const ContextValue value = registers[n + 1];
         if (kind == ArgKind::None || kind == ArgKind::Scalar || kind == ArgKind::Size || kind == ArgKind::SizeOrZero ||
-            kind == ArgKind::CallbackContext || kind == ArgKind::Anything)
+            kind == ArgKind::CallbackContext)
             continue;
         if (value.kind == Kind::Maybe)
             return fail_at(at, Errc::Undecided, fmt::format("r{} may or may not point into the context", n + 1),

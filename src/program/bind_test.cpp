@@ -9,6 +9,7 @@
 #include "isa/assemble.hpp"
 #include "platform/context.hpp"
 #include "platform/helper.hpp"
+#include "platform/platforms/platform.hpp"
 
 namespace skep {
 namespace {
@@ -168,12 +169,109 @@ TEST(Bind, ASectionDecidesTheTypeAndAnUnsupportedTypeIsNamed) {
     EXPECT_EQ(forced->attach, platform::AttachType::Xdp);
 }
 
-TEST(Bind, AnObjectOfEbpfForWindowsIsRefusedUntilItsTablesAreComplete) {
+TEST(Bind, ThePersonalityIsTheMarksUnlessAskedOtherwise) {
     object::ObjectSpec spec = object_with("GPL");
+    spec.maps[2].type = 10;  // queue there
     spec.ebpf_for_windows = true;
-    EXPECT_REFUSED(bind(spec, linked("r0 = 0\nexit")), Unsupported, "eBPF for Windows");
+    const auto marked = bind(spec, linked("r0 = 0\nexit"));
+    EXPECT_ACCEPTED(marked);
+    EXPECT_EQ(marked->personality, platform::Personality::Windows);
+    spec.maps[2].type = 22;
     const auto forced = bind(spec, linked("r0 = 0\nexit"), {.personality = platform::Personality::Linux});
     EXPECT_ACCEPTED(forced);
+    EXPECT_EQ(forced->personality, platform::Personality::Linux);
+}
+
+Result<BoundProgram> bind_windows(const std::string& text, const char* section = "xdp") {
+    object::ObjectSpec spec = object_with("none");
+    spec.maps[2].type = 10;  // queue there
+    return bind(spec, linked(text, section), {.personality = platform::Personality::Windows});
+}
+
+TEST(Bind, TheSameNumberMeansAnotherHelperOnWindows) {
+    const struct {
+        int number;
+        HelperId on_linux, on_windows;
+    } rows[] = {
+        {5, HelperId::KtimeGetNs, HelperId::TailCall},
+        {6, HelperId::TracePrintk, HelperId::GetPrandomU32},
+        {7, HelperId::GetPrandomU32, HelperId::KtimeGetBootNs},
+        {8, HelperId::GetSmpProcessorId, HelperId::GetSmpProcessorId},
+        {9, HelperId::SkbStoreBytes, HelperId::KtimeGetNs},
+        {14, HelperId::GetCurrentPidTgid, HelperId::TracePrintk4},
+        {19, HelperId::SkbVlanPop, HelperId::GetCurrentPidTgid},
+        {30, HelperId::SkbSetTunnelOpt, HelperId::KtimeGetBootMs},
+    };
+    for (const auto& row : rows) {
+        HelperId linux{};
+        ASSERT_TRUE(platform::helper_from_linux(static_cast<uint32_t>(row.number), &linux));
+        EXPECT_EQ(linux, row.on_linux) << row.number;
+        if (platform::helper(row.on_windows).args[0] != platform::ArgKind::None) continue;
+        const auto bound = bind_windows("call " + std::to_string(row.number) + "\nr0 = 1\nexit");
+        EXPECT_ACCEPTED(bound);
+        EXPECT_EQ(bound->bindings[0].helper, static_cast<uint16_t>(row.on_windows)) << row.number;
+    }
+}
+
+TEST(Bind, ANumberFrom0x10000OnBelongsToItsProgramType) {
+    const auto bound = bind_windows("r2 = 4\ncall 65536\nr0 = 1\nexit");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[1].helper, static_cast<uint16_t>(HelperId::XdpAdjustHead));
+    EXPECT_EQ(bound->bindings[1].result, platform::ResultMap::EbpfResult);
+    EXPECT_REFUSED(bind_windows("call 65537\nexit"), Unresolved, "number 0x10001");
+    EXPECT_REFUSED(bind_windows("call 36\nexit"), Unresolved, "number 0x24");
+    EXPECT_REFUSED(bind_text("r2 = 4\ncall 65536\nexit"), Unresolved, "number 65536");
+}
+
+TEST(Bind, OnlyAStatusIsToldInWindowsNumbers) {
+    const struct {
+        std::string text;
+        size_t at;
+        platform::ResultMap result;
+    } rows[] = {
+        {"call 9\nr0 = 1\nexit", 0, platform::ResultMap::Same},
+        {"r2 = -4\ncall 65536\nr0 = 1\nexit", 1, platform::ResultMap::EbpfResult},
+    };
+    for (const auto& row : rows) {
+        const auto bound = bind_windows(row.text);
+        EXPECT_ACCEPTED(bound);
+        EXPECT_EQ(bound->bindings[row.at].result, row.result) << row.text;
+    }
+    EXPECT_TRUE(platform::windows_result_is_mapped(HelperId::MapUpdateElem));
+    EXPECT_FALSE(platform::windows_result_is_mapped(HelperId::MapLookupElem));
+    EXPECT_FALSE(platform::windows_result_is_mapped(HelperId::MemcpyS)) << "errno-like there too";
+}
+
+TEST(Bind, WindowsPacketPointersHaveEightBytes) {
+    const auto bound = bind_windows("r2 = *(u64 *)(r1 + 8)\nr3 = *(u32 *)(r1 + 24)\nr0 = 1\nexit");
+    EXPECT_ACCEPTED(bound);
+    EXPECT_EQ(bound->bindings[0].context.field, static_cast<uint16_t>(FieldId::XdpDataEnd));
+    EXPECT_TRUE(bound->bindings[0].context.pointer);
+    EXPECT_EQ(bound->bindings[1].context.field, static_cast<uint16_t>(FieldId::XdpIngressIfindex));
+    EXPECT_REFUSED(bind_windows("r2 = *(u32 *)(r1 + 4)\nr0 = 1\nexit"), Rejected, "field data is 8 bytes at offset 0");
+    EXPECT_REFUSED(bind_windows("r2 = *(u32 *)(r1 + 28)\nr0 = 1\nexit"), Rejected, "no field is there");
+    EXPECT_REFUSED(bind_text("r2 = *(u64 *)(r1 + 8)\nr0 = 1\nexit"), Rejected, "field data_meta is 4 bytes");
+}
+
+TEST(Bind, ATypeOfTheOtherSystemIsRefusedByName) {
+    EXPECT_REFUSED(bind_windows("r0 = 0\nexit", "tc"), Rejected, "eBPF for Windows has no program type sched_cls");
+    EXPECT_REFUSED(bind_text("r0 = 0\nexit", "bind"), Rejected, "Linux has no program type bind");
+}
+
+TEST(Bind, MapTypesAreThoseOfThePersonality) {
+    object::ObjectSpec spec = object_with("GPL");
+    spec.maps.resize(1);
+    object::LinkedProgram program = linked("r0 = 0\nexit");
+    program.maps = {0};
+    const auto windows = [&](uint32_t type) {
+        spec.maps[0].type = type;
+        return bind(spec, program, {.personality = platform::Personality::Windows});
+    };
+    EXPECT_EQ(windows(4)->maps[0].type, platform::MapType::PercpuHash);
+    EXPECT_EQ(windows(8)->maps[0].type, platform::MapType::LruHash);
+    EXPECT_EQ(windows(13)->maps[0].type, platform::MapType::Ringbuf);
+    EXPECT_REFUSED(windows(15), Unresolved, "map type 15 is none of eBPF for Windows");
+    EXPECT_REFUSED(windows(17), Unresolved, "map type 17");
 }
 
 TEST(Bind, AMapTypeNobodyDefinesIsRefused) {

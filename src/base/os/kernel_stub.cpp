@@ -2,6 +2,7 @@
 // os.hpp for a host that has nothing: no memory, one processor, time that stands still. The kernel-core gate links the
 // core against it to show that nothing else is needed; a real kernel brings bodies of its own (tests/driver has one).
 #include "base/os.hpp"
+#include "base/os_process.hpp"
 
 extern "C" {
 
@@ -32,6 +33,8 @@ uint64_t skep_os_tai_ns(void) { return 0; }
 uint32_t skep_os_cpu_count(void) { return 1; }
 uint32_t skep_os_cpu(void) { return 0; }
 uint32_t skep_os_numa_node(void) { return 0; }
+
+void skep_os_current_process(struct skep_os_process* out) { *out = {}; }
 
 int skep_os_heavy_barrier(void) { return 0; }
 void skep_os_yield(void) {}

@@ -14,6 +14,7 @@
 #include "module/load.hpp"
 #include "object/object_spec.hpp"
 #include "platform/map_type.hpp"
+#include "platform/names.hpp"
 #include "platform/verdict.hpp"
 
 namespace skep::cli {
@@ -29,6 +30,7 @@ struct RunOptions {
     uint32_t ifindex = 1;
     std::shared_ptr<const module::LoadedModule> native;  ///< whose code runs; null: an engine compiles
     bool unverified = false;                             ///< do not verify (development builds)
+    std::optional<platform::Personality> personality;  ///< nothing: by the object's evidence
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
 };
 

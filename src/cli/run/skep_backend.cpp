@@ -281,6 +281,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
     load.programs.push_back(options.program);
     load.maps = options.also_make;
     load.seed = options.seed;
+    load.bind.personality = options.personality;
     load.lanes = options.seed ? 1 : 0;
     load.target_btf = [path = options.btf] { return read_types_file(path); };
     SKEP_ASSIGN(std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(std::move(spec), load));

@@ -4,6 +4,7 @@
 
 #include "engine/interp/code.hpp"
 #include "isa/disasm.hpp"
+#include "platform/ebpf_result.hpp"
 #include "platform/helper.hpp"
 
 namespace skep::engine::interp {
@@ -78,10 +79,12 @@ class Predecoder {
         return platform::HelperId::PacketLoad4;
     }
 
-    Result<skep_helper_fn> find_helper(InsnIndex at, const Insn& insn, platform::HelperId id) const {
-        const auto index = static_cast<size_t>(id);
+    Result<skep_helper_fn> find_helper(InsnIndex at, const Insn& insn, platform::HelperId id,
+                                       platform::ResultMap result = platform::ResultMap::Same) const {
+        const size_t index = platform::helper_index(static_cast<uint16_t>(id), result);
         if (index >= table_.helpers.size() || table_.helpers[index] == nullptr) {
-            const std::string name = index < platform::helper_count ? platform::helper(id).name : "?";
+            const bool named = static_cast<size_t>(id) < platform::helper_count;
+            const std::string name = named ? platform::helper(id).name : "?";
             return fail(at, insn, Errc::Unavailable, fmt::format("helper {} is not available here", name),
                         "this host offers no such function");
         }
@@ -89,12 +92,8 @@ class Predecoder {
     }
 
     Result<void> helper_call(InsnIndex at, const Insn& insn, const Binding& binding, Micro& micro) const {
-        if (binding.result != platform::ResultMap::Same) {
-            return fail(at, insn, Errc::Unsupported, "results of the Windows personality are not supported yet",
-                        "the helper's result would have to be translated");
-        }
         const auto id = static_cast<platform::HelperId>(binding.helper);
-        SKEP_ASSIGN(const skep_helper_fn helper, find_helper(at, insn, id));
+        SKEP_ASSIGN(const skep_helper_fn helper, find_helper(at, insn, id, binding.result));
         if (id == platform::HelperId::TailCall) micro.handler = Handler::TailCall;
         micro.imm = static_cast<int64_t>(reinterpret_cast<uintptr_t>(helper));
         return {};

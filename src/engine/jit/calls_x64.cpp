@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "engine/jit/translator_x64.hpp"
+#include "platform/ebpf_result.hpp"
 #include "platform/helper.hpp"
 
 namespace skep::engine::jit {
@@ -234,10 +235,10 @@ void Translator::pass_run(unsigned arguments) {
 Result<void> Translator::call_helper(uint32_t at, uint16_t helper, unsigned arguments) {
     const skep_helper_fn function = helper < link_.helpers.size() ? link_.helpers[helper] : nullptr;
     if (function == nullptr) {
-        const bool named = helper < platform::helper_count;
+        const size_t id = helper % platform::helper_count;  // platform::helper_index()
         return Error{Errc::Unavailable, Where{.insn = at},
                      fmt::format("call of helper {}, which this host does not offer",
-                                 named ? platform::helper_name(static_cast<HelperId>(helper)) : "without a name"),
+                                 platform::helper_name(static_cast<HelperId>(id))),
                      "the table that the code is linked with has no address for it"};
     }
     pass_run(arguments);
@@ -252,9 +253,7 @@ Result<void> Translator::helper_call(uint32_t at, const Node& node) {
                      "binding gives calls their meaning; this one got none"};
     const auto helper = static_cast<HelperId>(node.target);
     const Binding* bound = binding(at);
-    if (bound != nullptr && bound->result == platform::ResultMap::EbpfResult)
-        return Error{Errc::Unsupported, Where{.insn = at}, "results in the numbers of eBPF for Windows",
-                     "no engine maps them yet"};
+    const platform::ResultMap result = bound != nullptr ? bound->result : platform::ResultMap::Same;
     if (helper == HelperId::MapLookupElem && options_.inline_lookups && inline_lookup(at, node)) return {};
 
     constexpr HalfSet leaving = 0x003f003f;  // r0 to r5
@@ -264,11 +263,16 @@ Result<void> Translator::helper_call(uint32_t at, const Node& node) {
     const bool tail = helper == HelperId::TailCall;
     const Mem context{Gp::Rsp, Gp::None, 0, static_cast<int32_t>(frame_.tail_context)};
     if (tail) e_.store(Width::W64, context, home(1));
-    SKEP_TRY(call_helper(at, static_cast<uint16_t>(node.target), node.bytes));
+    SKEP_TRY(call_helper(at, platform::helper_index(static_cast<uint16_t>(node.target), result), node.bytes));
     if (tail) {
         const Label failed = e_.new_label();
-        e_.alu(Alu::Test, Width::W64, Gp::Rax, Gp::Rax);
-        e_.jump_if(Cond::Equal, failed);
+        if (result == platform::ResultMap::Same) {
+            e_.alu(Alu::Test, Width::W64, Gp::Rax, Gp::Rax);
+            e_.jump_if(Cond::Equal, failed);
+        } else {  // an error: the largest numbers
+            e_.alu_imm(Alu::Cmp, Width::W64, Gp::Rax, -4096);
+            e_.jump_if(Cond::Above, failed);
+        }
         const Gp target = abi_.scratch[0];
         e_.load(Width::W64, abi_.argument[0], context);
         e_.mov(Width::W64, abi_.argument[1], abi_.run);

@@ -122,7 +122,7 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
         const bool callable = row.linux_id != 0 || (offer != nullptr && row.windows_id != 0);
         if (!callable) continue;
         const bool there = offer != nullptr ? offer->helper(id) : exists(row.since, version);
-        const TypeSet users = row.linux_id != 0 ? linux_users(id) : every_type;
+        const ProgramSet users = row.linux_id != 0 ? linux_users(id) : every_program_type;
         if (there) p.helpers.push_back({row.name, row.linux_id, id, row.since, users});
     }
     for (const MapRow& row : map_rows) {
@@ -131,7 +131,7 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
     }
     for (const FieldRow& row : context_fields()) {
         const bool visible = row.linux_bytes != 0 || (offer != nullptr && row.windows_bytes != 0);
-        if (!visible || row.hole != nullptr) continue;
+        if (!visible || row.hole != nullptr || (offer != nullptr && !row.hosted)) continue;
         const std::string_view since = field_since(row);
         if (offer == nullptr && !since.empty() && !exists(since, version)) continue;
         const Personality as = row.linux_bytes != 0 ? Personality::Linux : Personality::Windows;
@@ -155,10 +155,10 @@ void fill_windows(Platform& p) {
     for (uint16_t i = 0; i < helper_count; ++i) {
         const auto id = static_cast<HelperId>(i);
         if (helper(id).windows_id != 0)
-            p.helpers.push_back({helper(id).name, helper(id).windows_id, id, "", every_type});
+            p.helpers.push_back({helper(id).name, helper(id).windows_id, id, "", every_program_type});
     }
     for (const WindowsHelperRow& row : windows_helper_rows)
-        p.helpers.push_back({row.name, row.id, row.helper, "", type_bit(row.type)});
+        p.helpers.push_back({row.name, row.id, row.helper, "", program_type_bit(row.type)});
     std::ranges::stable_sort(p.helpers, {}, &PlatformHelper::id);
     for (const MapRow& row : map_rows)
         if (row.windows_id != 0) p.maps.push_back({row.type, row.windows_id, ""});
@@ -206,8 +206,8 @@ bool Platform::has_kfunc(std::string_view kfunc) const {
 const PlatformHelper* Platform::helper_for(HelperId id, ProgramType type) const {
     const PlatformHelper* general = nullptr;
     for (const PlatformHelper& row : helpers) {
-        if (row.canonical != id || (row.users & type_bit(type)) == 0) continue;
-        if (row.users != every_type) return &row;
+        if (row.canonical != id || (row.users & program_type_bit(type)) == 0) continue;
+        if (row.users != every_program_type) return &row;
         general = &row;
     }
     return general;
@@ -246,13 +246,14 @@ std::vector<Platform> builtin_platforms(const HostOffer& offer) {
     return all;
 }
 
-TypeSet linux_users(HelperId id) {
-    TypeSet set = 0;
-    for (const TypeRow& row : type_rows) {
-        const auto bit = program_type_bit(row.type);
-        if (bit == 0 || (helper(id).users & bit) != 0) set |= type_bit(row.type);
-    }
-    return set;
+ProgramSet linux_users(HelperId id) {
+    // Types that no row of the table names are not in it yet.
+    static const ProgramSet tabled = [] {
+        ProgramSet all = 0;
+        for (uint16_t i = 0; i < helper_count; ++i) all |= helper(static_cast<HelperId>(i)).users;
+        return all;
+    }();
+    return helper(id).users | ~tabled;
 }
 
 std::string_view field_since(const FieldRow& row) {
@@ -283,6 +284,13 @@ uint32_t windows_helper_number(HelperId id, ProgramType type) {
     for (const WindowsHelperRow& row : windows_helper_rows)
         if (row.type == type && row.helper == id) return row.id;
     return helper(id).windows_id;
+}
+
+bool windows_result_is_mapped(HelperId id) {
+    const HelperRow& row = helper(id);
+    if (row.windows_id == 0 && row.linux_id == 0) return false;  // Windows' own words already
+    if (row.linux_id == 0 && row.result != ResultKind::Status) return false;
+    return row.result == ResultKind::Status || id == HelperId::CsumDiff;
 }
 
 }  // namespace skep::platform

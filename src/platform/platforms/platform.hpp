@@ -28,11 +28,6 @@ struct Version {
     static std::optional<Version> parse(std::string_view text);
 };
 
-/// A set of program types: bit n is the type of value n.
-using TypeSet = uint64_t;
-constexpr TypeSet type_bit(ProgramType type) { return TypeSet{1} << static_cast<uint8_t>(type); }
-inline constexpr TypeSet every_type = ~TypeSet{0};
-
 /// What programs need of a platform beyond helpers, maps and fields; rows in features.def.
 enum class FeatureId : uint8_t {
 #define FEATURE(name, text, linux_since, windows, skep) name,
@@ -64,7 +59,7 @@ struct PlatformHelper {
     uint32_t id = 0;   ///< the platform's number
     std::optional<HelperId> canonical;
     std::string since;
-    TypeSet users = every_type;  ///< program types that may call it
+    ProgramSet users = every_program_type;  ///< program types that may call it
 };
 struct PlatformMap {
     MapType type;
@@ -129,7 +124,7 @@ std::vector<Platform> builtin_platforms(const HostOffer& offer);
 
 /// Which program types may call a helper on Linux and skep. Types whose helpers are in no table yet are in every set:
 /// for them only a helper's version can be told.
-TypeSet linux_users(HelperId id);
+ProgramSet linux_users(HelperId id);
 
 /// When Linux got a context field; "" with the context itself, or before Linux 5.4.
 std::string_view field_since(const FieldRow& row);
@@ -147,5 +142,9 @@ uint32_t map_type_windows_id(MapType type);
 std::optional<HelperId> windows_helper_of_type(ProgramType type, uint32_t id);
 /// The number of `id` in programs of `type` on eBPF for Windows, general or the type's own; 0 if there is none.
 uint32_t windows_helper_number(HelperId id, ProgramType type);
+
+/// Whether the helper's errors are minus an ebpf_result there (ebpf_result.hpp). Not those of the string and memory
+/// helpers, which speak errno on both systems, and not results that are no status.
+bool windows_result_is_mapped(HelperId id);
 
 }  // namespace skep::platform

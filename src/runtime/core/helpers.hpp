@@ -13,7 +13,8 @@
 
 namespace skep::runtime {
 
-/// Indexed by platform::HelperId; null: this runtime does not offer it.
+/// Indexed by platform::HelperId; null: this runtime does not offer it. Behind the helpers, at helper_functions_count + id,
+/// the same with results in eBPF for Windows' numbers (platform::helper_index).
 const skep_helper_fn* helper_functions();
 inline constexpr size_t helper_functions_count = platform::helper_count;
 
@@ -91,7 +92,27 @@ T* pointer(uint64_t reg) {
     /* helpers_flow.cpp */                                           \
     X(TailCall, tail_call)                                           \
     X(Loop, loop)                                                    \
-    X(ForEachMapElem, for_each_map_elem)
+    X(ForEachMapElem, for_each_map_elem)                             \
+    /* helpers_windows.cpp */                                        \
+    X(MapLookupAndDeleteElem, map_lookup_and_delete_elem)            \
+    X(TracePrintk2, trace_printk2)                                   \
+    X(TracePrintk3, trace_printk3)                                   \
+    X(TracePrintk4, trace_printk4)                                   \
+    X(TracePrintk5, trace_printk)                                    \
+    X(GetCurrentPidTgid, get_current_pid_tgid)                       \
+    X(GetCurrentLogonId, get_current_logon_id)                       \
+    X(IsCurrentAdmin, is_current_admin)                              \
+    X(GetCurrentProcessStartKey, get_current_process_start_key)      \
+    X(GetCurrentThreadCreateTime, get_current_thread_create_time)    \
+    X(MemcpyS, memcpy_s_)                                            \
+    X(MemcmpS, memcmp_s_)                                            \
+    X(Memset, memset_)                                               \
+    X(MemmoveS, memmove_s_)                                          \
+    X(StrncpyS, strncpy_s_)                                          \
+    X(StrncatS, strncat_s_)                                          \
+    X(StrnlenS, strnlen_s_)                                          \
+    X(KtimeGetBootMs, ktime_get_boot_ms)                             \
+    X(KtimeGetMs, ktime_get_ms)
 // clang-format on
 
 namespace helpers {

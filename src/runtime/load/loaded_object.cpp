@@ -51,7 +51,7 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     bind_options.keep_problems =
         !options.allow_unverified && !options.ready_code;  // the verifier knows what is reached
     SKEP_ASSIGN(prepared.bound, bind(spec, linked, bind_options));
-    if (!platform::program_type_hosted(prepared.bound.type))
+    if (!platform::program_type_hosted(prepared.bound.type) && !options.contexts_from_outside)
         return Error(Errc::Unavailable,
                      fmt::format("nothing here runs {} programs", platform::program_type_name(prepared.bound.type)),
                      "no hook of that type on this host", "such a program can be verified");
@@ -125,7 +125,7 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
         const std::string name = one.bound.linked.name;
         const size_t instructions = one.bound.linked.code.size();
         const engine::LinkTable link = {
-            .helpers = std::span(helper_functions(), helper_functions_count),
+            .helpers = std::span(helper_functions(), 2 * helper_functions_count),
             .maps = map_words,
             .layouts = layouts,
             .map_values = values,

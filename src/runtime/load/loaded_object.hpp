@@ -39,6 +39,7 @@ struct LoadOptions {
         uint64_t verify_ns = 0;  ///< of the time that was spent on it
     };
     std::function<Result<Ready>(const BoundProgram& program, const engine::LinkTable& link)> ready_code = {};
+    bool contexts_from_outside = false;  ///< also programs of types that no hook here runs: the caller brings contexts
 };
 
 struct ProgramReleaser {

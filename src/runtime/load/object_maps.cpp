@@ -85,6 +85,8 @@ Result<maps::MapDef> map_def(const MapSpec& spec, platform::Personality personal
                      fmt::format("map \"{}\" has type number {}, which nobody defines", spec.name, spec.type))
             .in_section(spec.section);
     }
+    // There is no such flag on Windows, and without it Linux makes no tree.
+    if (personality == platform::Personality::Windows && def.type == MapType::LpmTrie) def.flags |= maps::flag_no_prealloc;
     if (def.type == MapType::PerfEventArray) {
         if (def.max_entries == 0) def.max_entries = lanes;
         if (def.key_size == 0) def.key_size = 4;
