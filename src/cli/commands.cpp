@@ -23,6 +23,9 @@ namespace skep::cli {
     X(keygen)                    \
     X(audit)                     \
     X(policy)                    \
+    X(check)                     \
+    X(platform)                  \
+    X(translate)                 \
     SKEP_DEVELOPMENT_COMMANDS(X) \
     X(doctor)                    \
     X(version)                   \

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// `skep platform`: the tables of what systems offer, as people can read them.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "cli/check/platform_set.hpp"
+#include "cli/command.hpp"
+#include "cli/json.hpp"
+#include "cli/table.hpp"
+
+namespace skep::cli {
+
+namespace {
+
+using platform::Platform;
+
+std::string users_text(platform::ProgramSet users) {
+    if (users == platform::every_program_type) return "all";
+    std::string text;
+    size_t count = 0;
+#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted)    \
+    if ((users & platform::program_type_bit(platform::ProgramType::name)) != 0) { \
+        ++count;                                                                  \
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", word);              \
+    }
+#include "platform/program_type.def"
+#undef PROGRAM_TYPE
+    return text;
+}
+
+std::string number_text(uint32_t id) { return id >= 0x10000 ? fmt::format("{:#x}", id) : fmt::to_string(id); }
+std::string since_text(std::string_view since) { return since.empty() ? "" : std::string(since); }
+
+/// Everything a platform has as "kind name" -> what tells rows of two platforms apart.
+std::map<std::string, std::string> rows_of(const Platform& p) {
+    std::map<std::string, std::string> rows;
+    for (const auto& t : p.types)
+        rows[fmt::format("program type {}", platform::program_type_name(t.type))] = fmt::format("number {}", t.id);
+    for (const auto& h : p.helpers) {
+        const bool own = h.users != platform::every_program_type && h.id >= 0x10000;
+        std::string& text =
+            rows[fmt::format("helper {}{}", h.name, own ? fmt::format(" ({})", users_text(h.users)) : "")];
+        text = fmt::format("number {}", number_text(h.id));
+    }
+    for (const auto& m : p.maps)
+        rows[fmt::format("map type {}", platform::map_type_name(m.type))] = fmt::format("number {}", m.id);
+    for (const auto& f : p.fields)
+        rows[fmt::format("field {}.{}", f.structure, f.name)] = fmt::format("offset {}, {} bytes", f.offset, f.bytes);
+    for (const auto& k : p.kfuncs) rows[fmt::format("kernel function {}", k.name)] = "";
+    for (const auto& s : p.sections) rows[fmt::format("section {}", s.text)] = platform::program_type_name(s.type);
+    for (const auto id : p.features) rows[fmt::format("feature {}", platform::feature(id).text)] = "";
+    return rows;
+}
+
+Json platform_json(const Platform& p) {
+    Json out;
+    out.set("name", p.name).set("title", p.title).set("source", p.source);
+    out.set("personality", p.personality == platform::Personality::Linux ? "linux" : "windows");
+    out.set("binds_both", p.binds);
+    Json types = Json::array(), helpers = Json::array(), maps = Json::array(), fields = Json::array();
+    Json kfuncs = Json::array(), sections = Json::array(), features = Json::array();
+    for (const auto& t : p.types)
+        types.push(
+            Json::object().set("name", platform::program_type_name(t.type)).set("number", t.id).set("since", t.since));
+    for (const auto& h : p.helpers) {
+        Json users = Json::array();
+#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted) \
+    if ((h.users & platform::program_type_bit(platform::ProgramType::name)) != 0) users.push(word);
+#include "platform/program_type.def"
+#undef PROGRAM_TYPE
+        helpers.push(Json::object()
+                         .set("name", h.name)
+                         .set("number", h.id)
+                         .set("since", h.since)
+                         .set("types", std::move(users)));
+    }
+    for (const auto& m : p.maps)
+        maps.push(
+            Json::object().set("name", platform::map_type_name(m.type)).set("number", m.id).set("since", m.since));
+    for (const auto& f : p.fields)
+        fields.push(Json::object()
+                        .set("struct", f.structure)
+                        .set("name", f.name)
+                        .set("offset", f.offset)
+                        .set("bytes", f.bytes)
+                        .set("since", f.since));
+    for (const auto& k : p.kfuncs) kfuncs.push(Json::object().set("name", k.name).set("since", k.since));
+    for (const auto& s : p.sections)
+        sections.push(Json::object().set("name", s.text).set("type", platform::program_type_name(s.type)));
+    for (const auto id : p.features) features.push(platform::feature(id).text);
+    out.set("program_types", std::move(types)).set("helpers", std::move(helpers)).set("map_types", std::move(maps));
+    out.set("fields", std::move(fields)).set("kernel_functions", std::move(kfuncs));
+    out.set("sections", std::move(sections)).set("features", std::move(features));
+    return out;
+}
+
+void list(const PlatformSet& set, Output& output) {
+    if (output.json) {
+        Json all = Json::array();
+        for (const Platform& p : set.all())
+            all.push(Json::object()
+                         .set("name", p.name)
+                         .set("title", p.title)
+                         .set("personality", p.personality == platform::Personality::Linux ? "linux" : "windows")
+                         .set("program_types", p.types.size())
+                         .set("helpers", p.helpers.size())
+                         .set("map_types", p.maps.size())
+                         .set("fields", p.fields.size()));
+        output.print(all);
+        return;
+    }
+    Table table({"platform", ">program types", ">helpers", ">map types", ">context fields", "what"});
+    for (const Platform& p : set.all())
+        table.add({p.name, fmt::to_string(p.types.size()), fmt::to_string(p.helpers.size()),
+                   fmt::to_string(p.maps.size()), fmt::to_string(p.fields.size()), p.title});
+    output.out(table.to_string());
+}
+
+void show(const Platform& p, Output& output) {
+    if (output.json) return output.print(platform_json(p));
+    std::string out = fmt::format("{}: {}\n  from {}\n", output.heading(p.name), p.title, p.source);
+    const auto part = [&](std::string_view title, const Table& table) {
+        if (!table.empty()) out += fmt::format("\n{}\n{}", output.heading(title), table.to_string(2));
+    };
+    Table types({">number", "name", "since"});
+    for (const auto& t : p.types)
+        types.add({number_text(t.id), platform::program_type_name(t.type), since_text(t.since)});
+    part("Program types", types);
+    Table helpers({">number", "name", "since", "program types"});
+    for (const auto& h : p.helpers) helpers.add({number_text(h.id), h.name, since_text(h.since), users_text(h.users)});
+    part("Helpers", helpers);
+    Table maps({">number", "name", "since"});
+    for (const auto& m : p.maps) maps.add({number_text(m.id), platform::map_type_name(m.type), since_text(m.since)});
+    part("Map types", maps);
+    Table fields({"struct", ">offset", ">bytes", "field", "since"});
+    for (const auto& f : p.fields)
+        fields.add({f.structure, fmt::to_string(f.offset), fmt::to_string(f.bytes), f.name, since_text(f.since)});
+    part("Context fields", fields);
+    Table kfuncs({"name", "since"});
+    for (const auto& k : p.kfuncs) kfuncs.add({k.name, since_text(k.since)});
+    part("Kernel functions in the tables", kfuncs);
+    Table sections({"name", "program type"});
+    for (const auto& s : p.sections) sections.add({s.text, platform::program_type_name(s.type)});
+    part("Sections", sections);
+    Table features({""});
+    for (const auto id : p.features) features.add({platform::feature(id).text});
+    part("Language and loader", features);
+    output.out(out);
+}
+
+int diff(const Platform& a, const Platform& b, Output& output) {
+    const auto left = rows_of(a), right = rows_of(b);
+    Json only_a = Json::array(), only_b = Json::array(), other = Json::array();
+    std::string text;
+    size_t differences = 0;
+    for (const auto& [name, value] : left) {
+        const auto at = right.find(name);
+        if (at != right.end() && at->second == value) continue;
+        ++differences;
+        if (at == right.end()) {
+            only_a.push(name);
+            text += fmt::format("- {}\n", name);
+        } else {
+            other.push(Json::object().set("name", name).set(a.name, value).set(b.name, at->second));
+            text += fmt::format("! {}: {} | {}\n", name, value, at->second);
+        }
+    }
+    for (const auto& [name, value] : right) {
+        if (left.contains(name)) continue;
+        ++differences;
+        only_b.push(name);
+        text += fmt::format("+ {}\n", name);
+    }
+    if (output.json) {
+        output.print(Json::object()
+                         .set("only_" + a.name, std::move(only_a))
+                         .set("only_" + b.name, std::move(only_b))
+                         .set("different", std::move(other)));
+    } else {
+        output.out(fmt::format("- only {}, + only {}, ! both, differently\n{}{} differences\n", a.name, b.name, text,
+                               differences));
+    }
+    return differences == 0 ? exit_done : exit_no;
+}
+
+Result<int> run_platform(const Arguments& arguments, Output& output) {
+    const std::string action = arguments.text_or("ACTION", "list");
+    SKEP_ASSIGN(const PlatformSet set, PlatformSet::open(arguments.text_or("platform-file", "")));
+    const auto name = arguments.text("NAME"), other = arguments.text("OTHER");
+    const auto usage = [](const char* what) { return Error(Errc::InvalidArgument, what, {}, "skep platform --help"); };
+    if (action == "list") {
+        if (name) return usage("skep platform list takes no name");
+        list(set, output);
+        return exit_done;
+    }
+    if (action == "show") {
+        if (!name || other) return usage("skep platform show takes one name");
+        SKEP_ASSIGN(const Platform* p, set.find(*name));
+        show(*p, output);
+        return exit_done;
+    }
+    if (action == "diff") {
+        if (!name || !other) return usage("skep platform diff takes two names");
+        SKEP_ASSIGN(const Platform* a, set.find(*name));
+        SKEP_ASSIGN(const Platform* b, set.find(*other));
+        return diff(*a, *b, output);
+    }
+    return usage("skep platform knows list, show and diff");
+}
+
+constexpr PositionalSpec positionals[] = {
+    {"ACTION", "list, show NAME, or diff NAME OTHER", false, Kind::Text},
+    {"NAME", "a platform", false, Kind::Text},
+    {"OTHER", "another platform", false, Kind::Text},
+};
+constexpr OptionSpec options[] = {
+    {"--platform-file", Kind::File, "FILE", "JSON that adds a platform of your own"},
+};
+constexpr Example examples[] = {
+    {"skep platform list", "the platforms in the tables"},
+    {"skep platform show windows-ebpf-1.6",
+     "program types, helpers, maps, context fields and sections with their numbers"},
+    {"skep platform diff linux-5.15 linux-6.12", "what came between, and what changed its number"},
+};
+
+}  // namespace
+
+extern const Command platform_command;
+constinit const Command platform_command = {"platform",
+                                            "what Linux releases, eBPF for Windows and skep offer",
+                                            "The tables behind `skep check`. What they say exists there; whether that "
+                                            "system's verifier accepts a program is not\n"
+                                            "in them. diff exits with 1 if there are differences.",
+                                            positionals,
+                                            options,
+                                            examples,
+                                            run_platform};
+
+}  // namespace skep::cli

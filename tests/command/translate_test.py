@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`skep translate`: an object translated, and translated back, says, writes and stores what the original does, on every engine and in the running kernel; its file is in order for other tools; what has no equivalent is refused at its source line."""
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMMAND = os.environ["SKEP_COMMAND"].split()
+BINARY_DIR = pathlib.Path(os.environ["SKEP_BINARY_DIR"])
+OBJECTS = BINARY_DIR / "tests/objects"
+EXAMPLES = BINARY_DIR / "examples"
+READELF = shutil.which("llvm-readelf-19") or shutil.which("llvm-readelf")
+BPFTOOL = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin")
+
+
+def skep(*words):
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+
+
+def facts():
+    return json.loads(skep("doctor", "--json").stdout)
+
+
+def engines():
+    return [name for name, key in (("interp", "interpreter"), ("jit", "jit")) if facts()[key]["present"]]
+
+
+def write_pcap(path, packets):
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for i, packet in enumerate(packets):
+            file.write(struct.pack("<IIII", i, 0, len(packet), len(packet)) + packet)
+
+
+class Translate(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="skep-translate-", dir=BINARY_DIR)
+        self.pcap = self.path("in.pcap")
+        write_pcap(self.pcap, [bytes([n]) + bytes(59) for n in (0, 1, 2, 3, 4, 5, 255)])
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def translated(self, source, system, name):
+        out = skep("translate", source, "--to", system, "-o", self.path(name), "--json")
+        self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+        return self.path(name), json.loads(out.stdout)
+
+    def run_of(self, path, program, engine, *more):
+        packets = self.path("packets")
+        out = skep("run", path, "--program", program, "--engine", engine, "--deterministic", "1", "--unverified", "--json",
+                   "--verdicts", packets, *more)
+        self.assertEqual(out.returncode, 0, (path, engine, out.stdout + out.stderr))
+        report = json.loads(out.stdout)
+        with open(packets) as file:
+            # A definition that grew stands at its section's end: the order of maps is not kept.
+            return {"verdicts": report["verdicts"], "maps": sorted(report["maps"], key=lambda m: m["name"]),
+                    "events": report["events"], "globals": report["globals"], "packets": file.read()}
+
+    def assert_same(self, one, other, program, *more):
+        for engine in engines():
+            a, b = (self.run_of(path, program, engine, *more) for path in (one, other))
+            for part in a:
+                self.assertEqual(a[part], b[part], (program, engine, part))
+
+    def in_order(self, path):
+        """Other tools read the file without a word of complaint."""
+        if READELF:
+            out = subprocess.run([READELF, "-a", path], capture_output=True, text=True, check=False)
+            self.assertEqual((out.returncode, out.stderr), (0, ""), path)
+        if BPFTOOL:
+            out = subprocess.run([BPFTOOL, "btf", "dump", "file", path], capture_output=True, text=True, check=False)
+            self.assertEqual(out.returncode, 0, out.stderr)
+
+    def test_an_example_there_and_back(self):
+        source = EXAMPLES / "balancer.bpf.o"
+        if not source.exists():
+            self.skipTest("the examples are not built here")
+        options = ("--pcap", ROOT / "examples/traffic/office.pcap", "--map-init", ROOT / "examples/balancer/maps.json")
+        there, report = self.translated(source, "windows", "windows.o")
+        self.assertEqual(report["programs"], 1)
+        self.assertGreater(report["context_accesses"], 1)
+        back, _ = self.translated(there, "linux", "linux.o")
+        for path in (there, back):
+            self.in_order(path)
+            self.assert_same(source, path, "balancer", *options)
+        self.assertEqual(json.loads(skep("inspect", there, "--json").stdout)["personality"], "windows")
+        self.assertEqual(json.loads(skep("inspect", back, "--json").stdout)["personality"], "linux")
+        again, _ = self.translated(back, "windows", "again.o")
+        self.assert_same(source, again, "balancer", *options)
+
+    def test_an_example_of_windows_on_linux(self):
+        source = EXAMPLES / "windows/firewall.bpf.o"
+        if not source.exists():
+            self.skipTest("the examples are not built here")
+        there, _ = self.translated(source, "linux", "linux.o")
+        self.in_order(there)
+        self.assert_same(source, there, "firewall", "--pcap", ROOT / "examples/traffic/office.pcap", "--map-init",
+                         ROOT / "examples/firewall/maps.json")
+
+    def test_results_verdicts_maps_and_globals_keep_their_meaning(self):
+        source = OBJECTS / "windows_portable.o"
+        there, report = self.translated(source, "linux", "linux.o")
+        self.assertGreater(report["results"], 5)
+        self.in_order(there)
+        for program in ("results", "verdicts", "constant"):
+            self.assert_same(source, there, program, "--pcap", self.pcap)
+            self.assert_same(source, there, program, "--pcap", self.pcap, "--ifindex", "7")
+        answers = next(m for m in self.run_of(there, "results", engines()[0], "--pcap", self.pcap)["maps"]
+                       if m["name"] == "answers")
+        got = {e["key"]: e["value"] for e in answers["entries"]}
+        self.assertEqual({n: got.get(n, 0) for n in range(10) if n != 8},
+                         {0: -19, 1: 0, 2: -26, 3: -29, 4: 0, 5: 7, 6: -6, 7: 0, 9: 1})
+        back, _ = self.translated(there, "windows", "windows.o")
+        self.in_order(back)
+        for program in ("results", "verdicts", "constant"):
+            self.assert_same(source, back, program, "--pcap", self.pcap)
+
+    def test_a_helper_with_more_arguments_gets_nothing_for_those_that_were_not_given(self):
+        there, _ = self.translated(OBJECTS / "windows_print.o", "linux", "linux.o")
+        for engine in engines():
+            out = skep("run", there, "--program", "results", "--engine", engine, "--unverified", "--json", "--pcap", self.pcap)
+            self.assertEqual(json.loads(out.stdout)["printed"][0], "seen 3")
+        out = skep("translate", there, "--to", "windows", "-o", self.path("back.o"))
+        self.assertEqual(out.returncode, 1)
+        self.assertIn("trace_printk2 to trace_printk5", out.stderr)
+
+    def test_the_kernel_takes_what_was_made_for_it(self):
+        if not facts()["bpf(2)"]["present"]:
+            self.skipTest("no bpf(2) here")
+        there, _ = self.translated(OBJECTS / "windows_portable.o", "linux", "linux.o")
+        for program in ("results", "verdicts", "constant"):
+            kernel = self.run_of(there, program, "kernel", "--pcap", self.pcap)
+            ours = self.run_of(OBJECTS / "windows_portable.o", program, engines()[0], "--pcap", self.pcap)
+            self.assertEqual(kernel["packets"], ours["packets"], program)
+            self.assertEqual(kernel["verdicts"], ours["verdicts"], program)
+            for name in ("answers", "small", "networks"):
+                a, b = (next((m["entries"] for m in r["maps"] if m["name"] == name), None) for r in (kernel, ours))
+                self.assertEqual(a, b, (program, name))
+
+    def test_what_has_no_equivalent_is_refused_at_its_line(self):
+        rows = [
+            (OBJECTS / "helpers.o", "windows", "has no program type"),
+            (OBJECTS / "check.o", "windows", "get_current_task"),
+            (OBJECTS / "windows.o", "linux", "has no helper"),
+            (OBJECTS / "legacy_28.o", "windows", ""),
+            (OBJECTS / "basics_gcc.o", "windows", ""),
+        ]
+        for path, system, message in rows:
+            if not path.exists():
+                continue
+            out = skep("translate", path, "--to", system, "-o", self.path("x.o"))
+            self.assertIn(out.returncode, (1, 3), (path, out.stderr))
+            self.assertIn(message, out.stderr, path)
+            self.assertFalse(os.path.exists(self.path("x.o")), "nothing is written")
+        out = skep("translate", OBJECTS / "check.o", "--to", "windows", "-o", self.path("x.o"))
+        self.assertIn("check.bpf.c:", out.stderr)
+        out = skep("translate", OBJECTS / "windows.o", "--to", "windows", "-o", self.path("x.o"))
+        self.assertEqual(out.returncode, 2)
+        self.assertIn("already", out.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
