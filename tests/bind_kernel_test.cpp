@@ -200,6 +200,24 @@ TEST(BindAndKernel, AgreeThatAMovedContextIsNotAccessed) {
     }
 }
 
+TEST(BindAndKernel, AgreeOnWhatEachTypeMayReturn) {
+    if (const auto why = reason_to_skip()) GTEST_SKIP() << *why;
+    std::string not_loaded;
+    int refused = 0;
+    for (const Kind& kind : kinds(&not_loaded)) {
+        const platform::ResultRange range = platform::result_range(kind.type, kind.attach);
+        for (int32_t value = -2; value <= 5; ++value) {
+            const isa::Code code = code_of({insn(Op::Mov64K, 0, 0, 0, value), insn(Op::Exit, 0, 0, 0, 0)});
+            const Answer kernel = ask_kernel(kind, code, "GPL");
+            refused += !kernel.accepted;
+            EXPECT_EQ(range.any || (range.min <= value && value <= range.max), kernel.accepted)
+                << kind.name() << " returns " << value << "\n"
+                << kernel.log;
+        }
+    }
+    EXPECT_GT(refused, 100);
+}
+
 TEST(BindAndKernel, AgreeOnWhoMayCallEachHelper) {
     if (const auto why = reason_to_skip()) GTEST_SKIP() << *why;
     std::string not_loaded;
