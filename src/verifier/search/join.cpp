@@ -424,10 +424,12 @@ std::optional<unsigned> distance(const State& a, const State& b) {
         }
     };
     for (unsigned r = 0; r < a.regs.size(); ++r) {
-        if (a.is_set(r) != b.is_set(r))
+        const bool one_only = ((a.set ^ b.set) >> r & 1) != 0;
+        if (one_only) {
             sum += 16;
-        else if (a.is_set(r))
+        } else if (a.is_set(r)) {
             compare(a.regs[r], b.regs[r]);
+        }
     }
     for (size_t f = 0; f < a.frames.size(); ++f) {
         const Frame &x = a.frames[f], &y = b.frames[f];

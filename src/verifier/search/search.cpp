@@ -290,7 +290,7 @@ class Search {
         c.revisited = c.revisited || again;
         // The latest first: they are most like it. Older ones are looked at up to a bound, so that the work per arrival
         // is bounded; each look counts as a step.
-        constexpr size_t looks = 48;
+        constexpr size_t looks = 64;
         for (size_t i = 0; i < c.nodes.size() && i < looks; ++i) {
             const uint32_t node = c.nodes[c.nodes.size() - 1 - i];
             ++statistics_.steps;
@@ -318,6 +318,7 @@ class Search {
         }
         if (best != none) {
             Node& node = nodes_[best];
+            if (c.nodes.size() > looks && subsumes(node.state, s)) return best;
             Widening widening;
             widening.on =
                 (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 60;
@@ -438,6 +439,14 @@ class Search {
         bool up = false;
     };
 
+    /// A value that rises, told as one that falls: -v - 1, which is in range for every signed word v.
+    static std::optional<Val> falling(const Val& v, bool up) {
+        if (!up) return v;
+        const auto negated = multiply(v, -1);
+        if (!negated) return {};
+        return plus(*negated, ~uint64_t{0});
+    }
+
     void choose_measures() {
         measures_.assign(cuts_.size(), {});
         for (uint32_t i = 0; i < cuts_.size(); ++i) {
@@ -526,7 +535,7 @@ class Search {
             for (const Ghost& g : d.state.ghosts) {
                 const uint32_t cut = g.cut / per_cut;
                 if (measures_[cut].candidate != g.cut % per_cut || cut_number[cut] == none) continue;
-                const auto measure = multiply(g.measure, measures_[cut].up ? -1 : 1);
+                const auto measure = falling(g.measure, measures_[cut].up);
                 if (measure) ghosts.push_back({cut_number[cut], *measure});
             }
             std::sort(ghosts.begin(), ghosts.end(), [](const Ghost& l, const Ghost& r) { return l.cut < r.cut; });
@@ -536,7 +545,7 @@ class Search {
             const Measure& m = measures_[nodes_[node].cut];
             if (m.candidate != none) {
                 const auto v = candidate_value(d.state, structure_.loops[c.loop].candidates[m.candidate]);
-                const auto measure = v ? multiply(*v, m.up ? -1 : 1) : std::nullopt;
+                const auto measure = v ? falling(*v, m.up) : std::nullopt;
                 if (measure) d.measured = true, d.measure = *measure;
             }
             for (const uint32_t target : nodes_[node].targets) d.targets.push_back(number[target]);
