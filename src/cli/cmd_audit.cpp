@@ -2,6 +2,8 @@
 // `skep audit`: what a native module holds, and every check again; `skep policy`: what is allowed.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
@@ -121,8 +123,8 @@ Result<int> run_audit(const Arguments& arguments, Output& output) {
         auto again = module::rebuild(checked->descriptor(), arguments.text_or("cc", ""),
                                      module::voucher_of(checked->descriptor().verifier));
         if (!again) return std::move(again).error().in_file(path);
-        same = again->size() == checked->image().size() &&
-               std::equal(again->begin(), again->end(), checked->image().begin());
+        SKEP_ASSIGN(const module::SplitImage plain, module::split_signature(*again));
+        same = std::ranges::equal(plain.content, checked->image());
     }
     if (output.json) {
         Json report = audit_json(*checked);

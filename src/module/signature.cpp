@@ -17,12 +17,57 @@ namespace {
 constexpr size_t info_bytes = 12;
 constexpr uint8_t id_type_pkcs7 = 2;
 
+Result<SplitImage> split_pe(Bytes file, const PeFields& fields) {
+    const auto malformed = [](const char* why) {
+        return Error(Errc::Malformed, "the module's table of certificates is damaged", why);
+    };
+    SplitImage out;
+    const auto at = load_le<uint32_t>(file.data() + fields.directory);
+    const auto size = load_le<uint32_t>(file.data() + fields.directory + 4);
+    Bytes image = file;
+    if (at != 0 || size != 0) {
+        const auto table = slice(file, at, size);
+        if (!table || uint64_t{at} + size != file.size() || at % 8 != 0 || at <= fields.directory + 8)
+            return malformed("it is not the end of the file");
+        if (size < 8) return malformed("it is too short");
+        const auto length = load_le<uint32_t>(table->data());
+        if (load_le<uint16_t>(table->data() + 4) != 0x200 || load_le<uint16_t>(table->data() + 6) != 2)
+            return malformed("its entry is no PKCS#7 signature");
+        if (length < 8 || length > size || ((uint64_t{length} + 7) & ~uint64_t{7}) != size)
+            return malformed("it holds more than one entry");
+        out.signature = table->subspan(8, length - 8);
+        image = file.first(at);
+    }
+    out.own.assign(image.begin(), image.end());
+    std::memset(out.own.data() + fields.checksum, 0, 4);
+    std::memset(out.own.data() + fields.directory, 0, 8);
+    out.content = out.own;
+    return out;
+}
+
+SplitImage split_at(Bytes content, Bytes signature) {
+    SplitImage out;
+    out.content = content;
+    out.signature = signature;
+    return out;
+}
+
 }  // namespace
 
+std::optional<PeFields> pe_fields(Bytes image) {
+    if (read_le<uint16_t>(image, 0) != 0x5a4du) return std::nullopt;
+    const auto start = read_le<uint32_t>(image, 0x3c);
+    if (!start || !slice(image, *start, 24 + 240)) return std::nullopt;
+    const size_t optional = size_t{*start} + 24;
+    if (load_le<uint16_t>(image.data() + optional) != 0x20b) return std::nullopt;
+    return PeFields{optional + 64, optional + 144};
+}
+
 Result<SplitImage> split_signature(Bytes file) {
+    if (const auto fields = pe_fields(file)) return split_pe(file, *fields);
     const size_t mark = signature_mark.size();
     if (file.size() < mark || std::memcmp(file.data() + file.size() - mark, signature_mark.data(), mark) != 0)
-        return SplitImage{file, {}};
+        return split_at(file, {});
     const Bytes before = file.first(file.size() - mark);
     const auto malformed = [](const char* why) {
         return Error(Errc::Malformed, "the module's signature trailer is damaged", why);
@@ -36,7 +81,7 @@ Result<SplitImage> split_signature(Bytes file) {
     const uint64_t size = byte(8) << 24 | byte(9) << 16 | byte(10) << 8 | byte(11);
     const Bytes rest = before.first(before.size() - info_bytes);
     if (size == 0 || size >= rest.size()) return malformed("its size does not fit the file");
-    return SplitImage{rest.first(rest.size() - size), rest.last(size)};
+    return split_at(rest.first(rest.size() - size), rest.last(size));
 }
 
 Buffer append_signature(Bytes content, Bytes signature) {

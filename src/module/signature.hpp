@@ -20,12 +20,25 @@ using Buffer = std::vector<std::byte>;
 inline constexpr std::string_view signature_mark = "~Module signature appended~\n";
 
 struct SplitImage {
-    Bytes content;    ///< what is signed, and what is mapped
-    Bytes signature;  ///< CMS, DER; empty: not signed
+    SplitImage() = default;
+    SplitImage(SplitImage&&) = default;
+    SplitImage& operator=(SplitImage&&) = default;
+
+    Bytes content;    ///< what is signed, and what is mapped: of the file, or of `own`
+    Bytes signature;  ///< of the file: CMS (ELF) or PKCS#7 (PE), DER; empty: not signed
+    Buffer own;       ///< PE: the image without its table of certificates, its checksum and the table's place zero
 };
 
-/// Takes the trailer apart. Errors: Malformed (a trailer of another kind, or one that does not fit the file).
+/// Takes an image and its signature apart: the trailer of ELF, the table of certificates of PE. Errors: Malformed (a
+/// signature of another kind, or one that does not fit the file).
 Result<SplitImage> split_signature(Bytes file);
+
+/// What of a PE image its signature covers: all but these bytes. Nothing for another image.
+struct PeFields {
+    size_t checksum = 0;   ///< 4 bytes
+    size_t directory = 0;  ///< 8 bytes: place and size of the table of certificates
+};
+std::optional<PeFields> pe_fields(Bytes image);
 
 /// The file with its trailer.
 Buffer append_signature(Bytes content, Bytes signature);

@@ -8,12 +8,15 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <memory>
+#include <optional>
 
 #include "module/signature.hpp"
 
@@ -113,38 +116,8 @@ Error refuse(std::string what, std::string why = {}, std::string hint = {}) {
 
 bool is_strong_digest(int nid) { return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512; }
 
-}  // namespace
-
-Result<Signer> verify_signature(Bytes content, Bytes signature, const Trust& trust) {
-    ERR_clear_error();
-    const std::string image = digest_text(content);
-    if (contains(trust.denied_images, image))
-        return refuse("the module is on the list of denied images", "SHA-256 " + image);
-    const auto* start = reinterpret_cast<const unsigned char*>(signature.data());
-    const unsigned char* at = start;
-    const Cms cms(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(signature.size())));
-    if (cms == nullptr || at != start + signature.size() || OBJ_obj2nid(CMS_get0_type(cms.get())) != NID_pkcs7_signed)
-        return refuse("the module's signature is damaged", openssl_words());
-    if (CMS_is_detached(cms.get()) != 1) return refuse("the module's signature carries content of its own");
-    STACK_OF(CMS_SignerInfo)* infos = CMS_get0_SignerInfos(cms.get());
-    if (sk_CMS_SignerInfo_num(infos) != 1) return refuse("the module's signature has not exactly one signer");
-    X509_ALGOR* digest = nullptr;
-    CMS_SignerInfo_get0_algs(sk_CMS_SignerInfo_value(infos, 0), nullptr, nullptr, &digest, nullptr);
-    const int digest_nid = OBJ_obj2nid(digest->algorithm);
-    if (!is_strong_digest(digest_nid))
-        return refuse("the module's signature uses a digest that is not accepted", OBJ_nid2sn(digest_nid),
-                      "sign it with SHA-256");
-
-    const Bio data = reader(content);
-    if (CMS_verify(cms.get(), nullptr, nullptr, data.get(), nullptr,
-                   CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY | CMS_NOCRL) != 1)
-        return refuse("the module was changed after it was signed",
-                      "its signature is not one of these bytes: " + openssl_words());
-    const Borrowed signers(CMS_get0_signers(cms.get()));
-    if (signers == nullptr || sk_X509_num(signers.get()) != 1)
-        return refuse("the module's signature carries no certificate of its signer");
-    X509* certificate = sk_X509_value(signers.get(), 0);
-
+/// Everything about the signer besides the signature.
+Result<Signer> check_signer(X509* certificate, STACK_OF(X509) * others, const Trust& trust) {
     Signer out;
     out.subject = name_text(X509_get_subject_name(certificate));
     out.issuer = name_text(X509_get_issuer_name(certificate));
@@ -172,9 +145,8 @@ Result<Signer> verify_signature(Bytes content, Bytes signature, const Trust& tru
     }
     if (roots == 0)
         return refuse("no root is trusted", who, "name the administrator's root in the policy, or with --root FILE");
-    const Certificates others(CMS_get1_certs(cms.get()));
     const StoreContext context(X509_STORE_CTX_new());
-    X509_STORE_CTX_init(context.get(), store.get(), certificate, others.get());
+    X509_STORE_CTX_init(context.get(), store.get(), certificate, others);
     X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
     X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_ANY);
     X509_VERIFY_PARAM_set_time(parameters, static_cast<time_t>(trust.time.value_or(std::time(nullptr))));
@@ -202,6 +174,123 @@ Result<Signer> verify_signature(Bytes content, Bytes signature, const Trust& tru
     if (!trust.signers.empty() && !contains(trust.signers, out.digest))
         return refuse("the module's signer is not one of those that the policy names", who);
     return out;
+}
+
+Result<Signer> verify_cms(Bytes content, Bytes signature, const Trust& trust) {
+    const auto* start = reinterpret_cast<const unsigned char*>(signature.data());
+    const unsigned char* at = start;
+    const Cms cms(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(signature.size())));
+    if (cms == nullptr || at != start + signature.size() || OBJ_obj2nid(CMS_get0_type(cms.get())) != NID_pkcs7_signed)
+        return refuse("the module's signature is damaged", openssl_words());
+    if (CMS_is_detached(cms.get()) != 1) return refuse("the module's signature carries content of its own");
+    STACK_OF(CMS_SignerInfo)* infos = CMS_get0_SignerInfos(cms.get());
+    if (sk_CMS_SignerInfo_num(infos) != 1) return refuse("the module's signature has not exactly one signer");
+    X509_ALGOR* digest = nullptr;
+    CMS_SignerInfo_get0_algs(sk_CMS_SignerInfo_value(infos, 0), nullptr, nullptr, &digest, nullptr);
+    const int digest_nid = OBJ_obj2nid(digest->algorithm);
+    if (!is_strong_digest(digest_nid))
+        return refuse("the module's signature uses a digest that is not accepted", OBJ_nid2sn(digest_nid),
+                      "sign it with SHA-256");
+
+    const Bio data = reader(content);
+    if (CMS_verify(cms.get(), nullptr, nullptr, data.get(), nullptr,
+                   CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY | CMS_NOCRL) != 1)
+        return refuse("the module was changed after it was signed",
+                      "its signature is not one of these bytes: " + openssl_words());
+    const Borrowed signers(CMS_get0_signers(cms.get()));
+    if (signers == nullptr || sk_X509_num(signers.get()) != 1)
+        return refuse("the module's signature carries no certificate of its signer");
+    X509* certificate = sk_X509_value(signers.get(), 0);
+    const Certificates others(CMS_get1_certs(cms.get()));
+    return check_signer(certificate, others.get(), trust);
+}
+
+using Pkcs7 = std::unique_ptr<PKCS7, Freer<PKCS7_free>>;
+
+/// The next element of DER of this tag, or nothing; `at` moves behind its header, or behind it all.
+std::optional<Bytes> next_element(Bytes& rest, int tag, bool constructed) {
+    const auto* start = reinterpret_cast<const unsigned char*>(rest.data());
+    const unsigned char* at = start;
+    long size = 0;
+    int found = 0, kind = 0;
+    const int flags = ASN1_get_object(&at, &size, &found, &kind, static_cast<long>(rest.size()));
+    if ((flags & 0x80) != 0 || flags & 1 || found != tag || kind != V_ASN1_UNIVERSAL ||
+        ((flags & V_ASN1_CONSTRUCTED) != 0) != constructed)
+        return std::nullopt;
+    const auto header = static_cast<size_t>(at - start);
+    const Bytes value = rest.subspan(header, static_cast<size_t>(size));
+    rest = rest.subspan(header + static_cast<size_t>(size));
+    return value;
+}
+
+/// Authenticode: PKCS#7 over a SpcIndirectDataContent, which holds the image's SHA-256. The signed messageDigest covers
+/// that content, so a digest that was replaced in it is found (platforms.md: the forgery that some checks accept).
+Result<Signer> verify_authenticode(Bytes content, const PeFields& fields, Bytes signature, const Trust& trust) {
+    const auto damaged = [](const char* why) { return refuse("the module's signature is damaged", why); };
+    const auto* start = reinterpret_cast<const unsigned char*>(signature.data());
+    const unsigned char* at = start;
+    const Pkcs7 pkcs7(d2i_PKCS7(nullptr, &at, static_cast<long>(signature.size())));
+    if (pkcs7 == nullptr || PKCS7_type_is_signed(pkcs7.get()) == 0) return damaged("it is no signed PKCS#7");
+    for (const unsigned char* p = at; p != start + signature.size(); ++p)
+        if (*p != 0) return damaged("something follows it");
+    const PKCS7* inner = pkcs7->d.sign->contents;
+    char type[64] = {};
+    OBJ_obj2txt(type, sizeof type, inner->type, 1);
+    if (std::string_view(type) != "1.3.6.1.4.1.311.2.1.4" || inner->d.other == nullptr ||
+        inner->d.other->type != V_ASN1_SEQUENCE)
+        return damaged("it is not over an image");
+    const ASN1_STRING* sequence = inner->d.other->value.sequence;
+    Bytes rest(reinterpret_cast<const std::byte*>(ASN1_STRING_get0_data(sequence)),
+               static_cast<size_t>(ASN1_STRING_length(sequence)));
+    const auto signed_content = next_element(rest, V_ASN1_SEQUENCE, true);
+    if (!signed_content || !rest.empty()) return damaged("what it is over is not well-formed");
+    Bytes parts = *signed_content;
+    const auto data = next_element(parts, V_ASN1_SEQUENCE, true);
+    auto info = next_element(parts, V_ASN1_SEQUENCE, true);
+    auto algorithm = info ? next_element(*info, V_ASN1_SEQUENCE, true) : std::nullopt;
+    const auto name = algorithm ? next_element(*algorithm, V_ASN1_OBJECT, false) : std::nullopt;
+    const auto digest = info ? next_element(*info, V_ASN1_OCTET_STRING, false) : std::nullopt;
+    if (!data || !name || !digest || !parts.empty() || !info->empty())
+        return damaged("what it is over is not well-formed");
+    static constexpr unsigned char sha256_name[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
+    if (name->size() != sizeof sha256_name || std::memcmp(name->data(), sha256_name, sizeof sha256_name) != 0)
+        return refuse("the module's signature uses a digest that is not accepted", {}, "sign it with SHA-256");
+    Buffer covered(content.begin(), content.end());
+    covered.erase(covered.begin() + static_cast<ptrdiff_t>(fields.directory),
+                  covered.begin() + static_cast<ptrdiff_t>(fields.directory + 8));
+    covered.erase(covered.begin() + static_cast<ptrdiff_t>(fields.checksum),
+                  covered.begin() + static_cast<ptrdiff_t>(fields.checksum + 4));
+    unsigned char own[EVP_MAX_MD_SIZE];
+    unsigned own_bytes = 0;
+    EVP_Digest(covered.data(), covered.size(), own, &own_bytes, EVP_sha256(), nullptr);
+    if (digest->size() != own_bytes || std::memcmp(digest->data(), own, own_bytes) != 0)
+        return refuse("the module was changed after it was signed", "its digest is not the signed one");
+
+    STACK_OF(PKCS7_SIGNER_INFO)* infos = PKCS7_get_signer_info(pkcs7.get());
+    if (sk_PKCS7_SIGNER_INFO_num(infos) != 1) return refuse("the module's signature has not exactly one signer");
+    X509_ALGOR* used = nullptr;
+    PKCS7_SIGNER_INFO_get0_algs(sk_PKCS7_SIGNER_INFO_value(infos, 0), nullptr, &used, nullptr);
+    if (!is_strong_digest(OBJ_obj2nid(used->algorithm)))
+        return refuse("the module's signature uses a digest that is not accepted", {}, "sign it with SHA-256");
+    const Bio bio = reader(*signed_content);
+    if (PKCS7_verify(pkcs7.get(), nullptr, nullptr, bio.get(), nullptr, PKCS7_NOVERIFY | PKCS7_BINARY) != 1)
+        return refuse("the module was changed after it was signed",
+                      "its signature is not one of its digest: " + openssl_words());
+    const Borrowed signers(PKCS7_get0_signers(pkcs7.get(), nullptr, 0));
+    if (signers == nullptr || sk_X509_num(signers.get()) != 1)
+        return refuse("the module's signature carries no certificate of its signer");
+    return check_signer(sk_X509_value(signers.get(), 0), pkcs7->d.sign->cert, trust);
+}
+
+}  // namespace
+
+Result<Signer> verify_signature(Bytes content, Bytes signature, const Trust& trust) {
+    ERR_clear_error();
+    const std::string image = digest_text(content);
+    if (contains(trust.denied_images, image))
+        return refuse("the module is on the list of denied images", "SHA-256 " + image);
+    if (const auto fields = pe_fields(content)) return verify_authenticode(content, *fields, signature, trust);
+    return verify_cms(content, signature, trust);
 }
 
 Result<Buffer> make_signature(Bytes content, const SigningKey& from) {

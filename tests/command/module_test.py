@@ -313,6 +313,133 @@ class Signatures(unittest.TestCase):
                 self.assertIn(because, err)
 
 
+class PortableExecutables(unittest.TestCase):
+    """The same for images of Windows, which any host can audit."""
+
+    @classmethod
+    def setUpClass(cls):
+        Modules.setUpClass.__func__(cls)
+        cls.compiler = shutil.which("x86_64-w64-mingw32-gcc-posix") or shutil.which("x86_64-w64-mingw32-gcc")
+        if cls.compiler is None:
+            raise unittest.SkipTest("there is no mingw-w64 compiler to make such images with")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def test_mapping_runs_nothing(self):
+        text = self.folder / "m.c"
+        code, out = compile_module(self.objects["firewall"], text, "--target", "windows-x86_64")
+        self.assertEqual(code, 0, out)
+        source = text.read_text()
+        flags = "-std=gnu11 -ffreestanding -fno-strict-overflow -fno-strict-aliasing -O1 -w -shared -mno-stack-arg-probe -nostdlib".split()
+        plain = "-Wl,--entry=0,--exclude-all-symbols"
+        directory = "__attribute__((used)) const void *const _tls_used[5] = {0};"
+        cases = [
+            ("", plain, None),
+            ("int go(void) { return 1; }", plain.replace("--entry=0", "--entry=go"), "an entry point"),
+            ("__declspec(dllimport) void ExitProcess(unsigned); void use(void) { ExitProcess(1); }", plain + " -lkernel32", "imports|writable data"),
+            ("int shared = 1;", plain, "writable data"),
+            ("int shared[4];", plain, "writable data"),
+            ("__asm__(\".section .wx,\\\"wx\\\"\\n.byte 0xc3\\n.text\");", plain, "writable and executable"),
+            (directory, plain, "thread-local storage"),
+        ]
+        for number, (more, link, because) in enumerate(cases):
+            with self.subTest(case=more or link, because=because):
+                unit, image = self.folder / f"p{number}.c", self.folder / f"p{number}.dll"
+                unit.write_text(source + more + "\n")
+                made = subprocess.run([self.compiler, *flags, str(unit), "-o", str(image), *link.split()], capture_output=True, text=True)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                code, _, err = skep("audit", image, "--allow-unsigned", "--unverified")
+                if because is None:
+                    self.assertEqual(code, 0, err)
+                    continue
+                self.assertEqual(code, 1, err)
+                self.assertRegex(err, because)
+
+    @unittest.skipIf(windows or arm64, "this build has no library for signatures")
+    def test_authenticode_is_checked(self):
+        if shutil.which("osslsigncode") is None:
+            self.skipTest("there is no osslsigncode to sign with")
+        module, keys, other = self.folder / "f.dll", self.folder / "keys", self.folder / "other"
+        code, out = compile_module(self.objects["firewall"], module, "--target", "windows-x86_64")
+        self.assertEqual(code, 0, out)
+        for folder in (keys, other):
+            code, _, err = skep("keygen", "--test-root", folder)
+            self.assertEqual(code, 0, err)
+        plain = module.read_bytes()
+        code, _, err = skep("sign", module, "--key", keys / "signer.key", "--cert", keys / "signer.pem")
+        self.assertEqual(code, 0, err)
+        signed = module.read_bytes()
+
+        def audit(data, *more, root=keys):
+            path = self.folder / "a.dll"
+            path.write_bytes(data)
+            code, out, err = skep("audit", path, "--unverified", "--root", root / "root.pem", *more)
+            return code, out + err
+
+        self.assertIn("the module is not signed", audit(plain)[1])
+        code, text = audit(signed, "--rebuild")
+        self.assertEqual(code, 0, text)
+        self.assertIn("signed by CN=skep test signer", text)
+        self.assertIn("the same bytes", text)
+        self.assertIn("does not chain to a trusted root", audit(signed, root=other)[1])
+        for at in (0x200, signed.index(b"SKEPMOD\n") + 90, len(plain) - 1):
+            bad = bytearray(signed)
+            bad[at] ^= 1
+            self.assertIn("the module was changed after it was signed", audit(bad)[1])
+        # The forgery that needs no key: a byte is changed, and the digest inside the signature with it.
+        import hashlib
+        pe = struct.unpack_from("<I", signed, 0x3c)[0]
+        checksum, directory = pe + 24 + 64, pe + 24 + 144
+        end = struct.unpack_from("<I", signed, directory)[0]
+
+        def digest(data):
+            return hashlib.sha256(data[:checksum] + data[checksum + 4:directory] + data[directory + 8:end]).digest()
+
+        self.assertIn(digest(signed), signed)
+        forged = bytearray(signed)
+        forged[len(plain) - 1] ^= 1
+        forged = bytes(forged).replace(digest(signed), digest(bytes(forged)))
+        code, text = audit(forged)
+        self.assertNotEqual(code, 0)
+        self.assertIn("its signature is not one of its digest", text)
+        # Bytes behind the signature, and a second entry.
+        self.assertIn("table of certificates is damaged", audit(signed + bytes(8))[1])
+        longer = bytearray(signed + bytes(8))
+        struct.pack_into("<I", longer, directory + 4, struct.unpack_from("<I", signed, directory + 4)[0] + 8)
+        self.assertIn("table of certificates is damaged", audit(longer)[1])
+
+    def test_headers_are_checked(self):
+        to = self.folder / "headers.dll"
+        code, out = compile_module(self.objects["firewall"], to, "--target", "windows-x86_64")
+        self.assertEqual(code, 0, out)
+        good = to.read_bytes()
+        pe = struct.unpack_from("<I", good, 0x3c)[0]
+        optional, sections = pe + 24, pe + 24 + 240
+        cases = [
+            (optional + 16, 0x1000, "an entry point"),
+            (optional + 112 + 9 * 8, 0x1000, "thread-local storage"),
+            (optional + 112 + 10 * 8, 0x1000, "a load configuration"),
+            (optional + 112 + 11 * 8, 0x1000, "bound imports"),
+            (optional + 112 + 12 * 8, 0x1000, "imports"),
+            (optional + 112 + 13 * 8, 0x1000, "delayed imports"),
+            (optional + 112 + 14 * 8, 0x1000, "managed code"),
+            (optional + 32, 512, "share pages"),
+            (sections + 36, 0xe0000020, "writable and executable"),
+            (sections + 40 + 36, 0xc0000040, "writable data"),
+        ]
+        for at, value, because in cases:
+            with self.subTest(because=because):
+                bad = bytearray(good)
+                struct.pack_into("<I", bad, at, value)
+                path = self.folder / "bad.dll"
+                path.write_bytes(bad)
+                code, _, err = skep("audit", path, "--allow-unsigned", "--unverified")
+                self.assertEqual(code, 1, err)
+                self.assertIn(because, err)
+
+
 def parts_of(data):
     """(type, offset of the value, bytes of the value) of each part of the descriptor in the image."""
     start = data.index(b"SKEPMOD\n")
