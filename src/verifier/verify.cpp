@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verifier/verify.hpp"
 
+#include <algorithm>
+
 #include "verifier/certificate/certificate.hpp"
 #include "verifier/check/checker.hpp"
 #include "verifier/search/search.hpp"
@@ -15,8 +17,9 @@ using Clock = std::chrono::steady_clock;
 /// lets it keep: what the kernel can enumerate, it can too.
 std::vector<Strategy> strategies(const Options& options) {
     const uint64_t budget = options.step_budget;
-    return {{.disjuncts = options.disjuncts, .unroll = 0, .steps = budget},
-            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = budget / 4},
+    return {{.disjuncts = std::min<uint32_t>(options.disjuncts, 2), .unroll = 0, .steps = budget},
+            {.disjuncts = options.disjuncts, .unroll = 0, .steps = budget / 4},
+            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = budget / 8},
             {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = budget / 4}};
 }
 

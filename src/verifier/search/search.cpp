@@ -59,7 +59,8 @@ class Search {
           strategy_(strategy),
           statistics_(statistics),
           rules_(subject),
-          queue_(Order{this}) {}
+          queue_(Order{this}),
+          thresholds_(structure.thresholds) {}
 
     SearchResult run() {
         roots_.push_back({arrive(rules_.entry_state(), none, none, false), 0, no_map});
@@ -323,7 +324,7 @@ class Search {
             widening.on =
                 (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 60;
             widening.far = node.growths >= (c.loop != none ? 14u : 90u);
-            widening.thresholds = structure_.thresholds;
+            widening.thresholds = thresholds_;
             if (auto joined = join(node.state, s, widening)) {
                 ++statistics_.joins;
                 if (widening.on) ++statistics_.widenings;
@@ -373,6 +374,7 @@ class Search {
             }
             const InsnIndex at = s.at.insn;
             const isa::Insn& insn = structure_.code[at];
+            if (insn.row().form == isa::Form::JumpSrc && !structure_.loops.empty()) note_bounds(s, insn);
             Outcome out = rules_.step(s, insn);
             limit_symbols(s);
             if (out.notes.later_map != no_map) note_root(out.notes.later_function, out.notes.later_map);
@@ -402,6 +404,29 @@ class Search {
             }
         }
         nodes_[index].targets = std::move(targets);
+    }
+
+    bool moves_in_loop(unsigned reg, InsnIndex at) const {
+        return std::any_of(structure_.loops.begin(), structure_.loops.end(), [&](const Loop& loop) {
+            const auto& moved = loop.candidates;
+            const auto is_reg = [&](const Candidate& c) { return c.reg == reg; };
+            return structure_.in_body(loop, subject_, at) && std::any_of(moved.begin(), moved.end(), is_reg);
+        });
+    }
+
+    /// What a comparison bounds a loop's values by, where that is no constant: widening stops there too.
+    void note_bounds(const State& s, const isa::Insn& insn) {
+        if (s.at.phase != Phase::Normal || thresholds_.size() > structure_.thresholds.size() + 200) return;
+        for (const unsigned reg : {insn.dst, insn.src}) {
+            if (!s.is_set(reg) || moves_in_loop(reg, s.at.insn)) continue;
+            const auto pointer = pointer_of(s, s.reg(reg));
+            const Num n = number_of(s, pointer ? pointer->offset : s.reg(reg));
+            if (n.is_constant()) continue;
+            for (const uint64_t bound : {n.umax(), n.umax() + 1, n.smax(), n.smax() + 1, n.umin(), n.umin() - 1}) {
+                const auto place = std::lower_bound(thresholds_.begin(), thresholds_.end(), bound);
+                if (*place != bound) thresholds_.insert(place, bound);  // the last one is the largest word
+            }
+        }
     }
 
     void note_root(uint16_t function, uint16_t map) {
@@ -567,6 +592,7 @@ class Search {
     std::vector<Measure> measures_;
     std::unordered_map<uint64_t, std::vector<uint32_t>> by_hash_;
     std::set<uint32_t, Order> queue_;
+    std::vector<uint64_t> thresholds_;  ///< Structure::thresholds and what note_bounds() found
     std::optional<Failure> failure_;
     uint64_t memory_ = 0;
 };

@@ -532,6 +532,9 @@ class Reader {
             const uint64_t k =
                 row.operation == Operation::LdImm64 ? insn.imm64() : static_cast<uint64_t>(int64_t{insn.imm});
             for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near);
+            if (row.width_bits() == 32) {
+                for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near & 0xffffffff);
+            }
         }
         for (const unsigned bits : {7, 8, 15, 16, 24, 31, 32, 63}) {
             t.push_back((uint64_t{1} << bits) - 1);
