@@ -378,6 +378,14 @@ class Joining {
             add_relation(out_, Val::symbol(x.sym), Val::symbol(y.sym), std::max(*ua, *ub));
         };
         if (pairs_.size() > 40) return;
+        // Offsets that are constants on each side stand in no relation there, but together with the packet's length the
+        // facts of each side may say more than the joined facts.
+        if (out_.packet != no_sym) {
+            const Sym length = out_[out_.packet].region.length;
+            const auto is_length = [&](const Pair& p) { return p.sym == length; };
+            const auto found = std::find_if(pairs_.begin(), pairs_.end(), is_length);
+            for (size_t i = 0; found != pairs_.end() && i < pairs_.size() && i < 16; ++i) consider(pairs_[i], *found);
+        }
         for (const Pair& x : pairs_) {
             for (const Pair& y : pairs_) {
                 bool wanted = false;
