@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "elf/elf.hpp"
+#include "object/reader.hpp"
 
 namespace skep::object {
 namespace {
@@ -54,6 +56,11 @@ Result<Editor> Editor::open(Bytes file, const ObjectSpec& spec) {
         section.entry_size = from.entry_size;
         section.size = from.size;
         section.align = load_le<uint64_t>(file.data() + table + i * section_header_bytes + 48);
+        constexpr uint64_t largest_align = 4096;
+        if (section.align > largest_align || (section.align != 0 && !std::has_single_bit(section.align)))
+            return broken(
+                Errc::Malformed, from.name, 0, "the section's alignment means nothing",
+                fmt::format("sh_addralign is {}; powers of two up to {} are taken", section.align, largest_align));
         section.bytes.assign(from.bytes.begin(), from.bytes.end());
         section.dropped = is_debug(from.name);
         if (from.type == symtab_type) editor.symbol_table_ = static_cast<uint32_t>(i);
