@@ -2,6 +2,7 @@
 // `skep run`: a program over the packets of a capture.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -191,7 +192,16 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     }
     SKEP_ASSIGN(object::ObjectSpec read, object::read_object(file, path));
     SKEP_ASSIGN(const MapInit init, MapInit::read(arguments.text_or("map-init", "")));
+    const std::vector<object::MapSpec> before = read.maps;
     SKEP_TRY(init.apply_globals(read));
+    // A module's code and certificate rest on the constants it was verified with.
+    for (size_t i = 0; native != nullptr && i < before.size(); ++i)
+        if (before[i].read_only && before[i].initial != read.maps[i].initial)
+            return Error(Errc::Unsupported,
+                         fmt::format("the constants of a module cannot be changed ({})", before[i].name),
+                         "its code was made, and proved, for the values in its object",
+                         "run it on another engine, or set them in the object before skep compile")
+                .in_file(path);
     const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
     SKEP_ASSIGN(const uint32_t index, runtime::choose_program(*spec, arguments.text("program")));
 
@@ -199,6 +209,14 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.program = spec->programs[index].name;
     options.engine = arguments.text_or("engine", is_module ? "native" : preferred_engine());
     options.native = native;
+    // A production build asks the policy who may run programs; others do if one is named.
+    if (arguments.text("policy") || !runtime::unverified_programs_possible()) {
+        SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
+        const auto& engines = check.policy.engines;
+        if (std::find(engines.begin(), engines.end(), options.engine) == engines.end())
+            return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", options.engine),
+                         "its line \"engine\" does not name it", "skep policy show prints what is allowed");
+    }
     if (options.engine == "native" && native == nullptr)
         return Error(Errc::InvalidArgument, "the engine native runs modules, and this is an object", {},
                      "make a module of it with skep compile");

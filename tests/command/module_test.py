@@ -520,6 +520,31 @@ class Certificates(unittest.TestCase):
         self.assertIn("verified by skep", out)
         self.assertRegex(out, r"at most [0-9]+ instructions")
 
+    def test_the_constants_it_was_proved_with_stay(self):
+        code, out, err = skep("inspect", self.objects["firewall"], "--json")
+        self.assertEqual(code, 0, err)
+        import json
+        constants = [g for g in json.loads(out).get("globals", []) if "rodata" in str(g)]
+        self.assertTrue(constants, out[:300])
+        init = self.folder / "constants.json"
+        init.write_text(json.dumps({"globals": {constants[0]["name"]: 12345}}))
+        words = ["run", self.module, "--pcap", capture, "--map-init", init, "--allow-unsigned"]
+        code, _, err = skep(*words)
+        self.assertEqual(code, 3, err)
+        self.assertIn("the constants of a module cannot be changed", err)
+        code, _, err = skep(*words, "--engine", "interp")
+        self.assertEqual(code, 0, err)
+
+    def test_the_policy_decides_about_engines(self):
+        policy = self.folder / "engines.policy"
+        policy.write_text("skep-policy 1\nengine native\nrequire-signature no\n")
+        words = ["run", self.module, "--pcap", capture, "--policy", policy]
+        code, _, err = skep(*words)
+        self.assertEqual(code, 0, err)
+        code, _, err = skep(*words, "--engine", "interp")
+        self.assertEqual(code, 4, err)
+        self.assertIn("the policy does not allow the engine interp", err)
+
     def test_every_part_of_a_certificate_counts(self):
         _, at, size = self.program()
         for place in sorted({0, 1, size // 7, size // 3, size // 2, size - 9, size - 1}):
