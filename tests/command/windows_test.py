@@ -62,6 +62,20 @@ class Windows(unittest.TestCase):
         for engine in engines():
             self.assertEqual(self.answers("strings", engine), (expected, {"pass": 1}), engine)
 
+    def test_native_modules_map_results_by_themselves(self):
+        module = os.path.join(self.folder.name, "windows.so")
+        made = skep("compile", OBJECT, "--unverified", "-o", module)
+        if made.returncode != 0:
+            self.skipTest("no module can be made here: " + made.stderr.splitlines()[0])
+        for program in ("results", "strings"):
+            answers = []
+            for path, more in ((OBJECT, ("--engine", engines()[0])), (module, ("--allow-unsigned",))):
+                out = skep("run", path, "--program", program, "--pcap", self.one, "--deterministic", "1", "--unverified", "--json",
+                           *more)
+                self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+                answers.append(next(m for m in json.loads(out.stdout)["maps"] if m["name"] == "answers"))
+            self.assertEqual(answers[0], answers[1], program)
+
     def test_contexts_have_its_layout(self):
         for engine in engines():
             got, verdicts = self.answers("view", engine, "--ifindex", "7")

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls of helpers and functions, tail calls, lookups without a call (RFC 9669 section 4.3.2).
+#include <set>
+
 #include "engine/native/function_writer.hpp"
+#include "platform/ebpf_result.hpp"
 
 namespace skep::engine::native {
 
@@ -44,8 +47,7 @@ Result<void> FunctionWriter::write_call(const Walk& walk, const Node& node) {
     }
     if (form == Form::CallDst) return write_callx(walk, node);
     const Binding& binding = bound_.bindings[node.at];
-    if (binding.result != platform::ResultMap::Same)
-        return fail(node, Errc::Unsupported, "results of the Windows personality are not supported yet");
+    const bool windows = binding.result == platform::ResultMap::EbpfResult;
     SKEP_ASSIGN(const std::string name, helper_name(node));
     const auto id = static_cast<HelperId>(node.helper);
     if (id == HelperId::MapLookupElem && inline_lookup(walk, node)) {
@@ -73,7 +75,27 @@ Result<void> FunctionWriter::write_call(const Walk& walk, const Node& node) {
                  ", run, entry->self);");
         }
         line("}");
-        assign(node, 0, {"0", CType::U32});
+        if (windows)  // what the helper's other table says of a tail call that failed
+            assign(node, 0,
+                   {fmt::format("(uint64_t)(run->tail_calls >= {}u ? -{}ll : -{}ll)", SKEP_TAIL_CALL_LIMIT,
+                                platform::ebpf_result_no_more_tail_calls, platform::ebpf_result_invalid_argument),
+                    CType::U64});
+        else
+            assign(node, 0, {"0", CType::U32});
+    } else if (windows) {
+        // Errors in eBPF for Windows' numbers: the module calls the host's one table and maps by itself.
+        line("{");
+        line("    uint64_t status = " + call + ";");
+        line(fmt::format("    if (status > UINT64_MAX - {}u)", platform::largest_error));
+        line("        switch ((int)(0 - status)) {");
+        std::set<int> known;
+        for (const platform::EbpfResultRow& row : platform::ebpf_result_rows)
+            if (known.insert(row.errno_number).second)
+                line(fmt::format("        case {}: status = (uint64_t)-{}ll; break;", row.errno_number, row.number));
+        line(fmt::format("        default: status = (uint64_t)-{}ll; break;", platform::ebpf_result_failed));
+        line("        }");
+        assign_or_do(node, 0, {"status", CType::U64});
+        line("}");
     } else {
         assign_or_do(node, 0, {call, CType::U64});
     }
