@@ -135,7 +135,7 @@ TEST(PlatformKernel, FieldsLieWhereTheKernelHasThem) {
             // sock_ops' args begins inside its union, behind reply, which has a row of its own.
             const bool behind = std::string_view(field.name) == "args" && field.linux_offset == at->second.first + 4;
             EXPECT_TRUE(behind || at->second.first == field.linux_offset) << row.structure << "." << field.name;
-            EXPECT_LE(field.linux_offset + field.linux_bytes, at->second.first + at->second.second)
+            EXPECT_LE(uint64_t{field.linux_offset} + field.linux_bytes, at->second.first + at->second.second)
                 << row.structure << "." << field.name;
         }
         EXPECT_GE(compared, row.at_least) << row.structure;
