@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engines beside each other: every program of bench/programs on the interpreter, the JIT, as native modules (aot:
 // built by clang for the baseline processor; aot-host: for this one; gcc: by gcc), the running kernel (where the
-// process may load programs) and as native code of clang -O2, one source text for all. Rounds are interleaved, so that
-// a change of the machine's clock meets all columns; a row is the median, and is repeated while it spreads.
+// process may load programs) and as native code of clang -O2, one source text for all; then the example tools
+// (examples.cpp). Ratios are those of the rounds, times their medians (measure.hpp).
 //   skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER] [--compile N]
 // --compile compiles N times and nothing else, and tells the best time as well, which a busy machine hardly changes.
 // --dump writes the JIT's code of each program (objdump -D -b binary -m i386:x86-64 -M intel FILE).
@@ -26,9 +26,12 @@
 #include "base/lane.hpp"
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
+#include "examples.hpp"
 #include "isa/insn.hpp"
 #include "kernel_runner.hpp"
+#include "measure.hpp"
 #include "module/native_code.hpp"
+#include "must.hpp"
 #include "object/link.hpp"
 #include "object/object_spec.hpp"
 #include "platform/host_context.hpp"
@@ -50,9 +53,6 @@ namespace {
 using Native = uint32_t (*)(uint8_t*, const uint8_t*);
 
 constexpr size_t packet_bytes = 2048 + 128;
-constexpr double sample_ns = 3e5;  // short, so that most samples lie between two interruptions
-constexpr double accepted_spread = 0.10;
-constexpr int most_repetitions = 4;
 
 struct Source {
     const char* name;
@@ -63,11 +63,6 @@ constexpr Source sources[] = {
     PROGRAMS(X)
 #undef X
 };
-
-[[noreturn]] void fail(const std::string& text) {
-    std::fputs((text + "\n").c_str(), stderr);
-    std::exit(4);
-}
 
 std::vector<uint8_t> make_packet() {
     std::vector<uint8_t> packet(packet_bytes);
@@ -107,21 +102,6 @@ std::vector<uint8_t> make_packet() {
         std::memcpy(segment + 20, options, sizeof options);
     }
     return packet;
-}
-
-std::vector<std::byte> read_file(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in) fail("cannot read " + path);
-    const std::string text((std::istreambuf_iterator<char>(in)), {});
-    std::vector<std::byte> bytes(text.size());
-    std::memcpy(bytes.data(), text.data(), text.size());
-    return bytes;
-}
-
-template <typename T>
-T must(Result<T> result) {
-    if (!result) fail(result.error().to_string());
-    return *std::move(result);
 }
 
 struct Loaded {
@@ -164,42 +144,6 @@ Loaded load(const Source& source) {
     return out;
 }
 
-/// One column of one row: runs the program `times` times on its own copy of the packet; ns of one run.
-struct Column {
-    std::string name;
-    std::function<double(uint64_t times)> run;
-    std::function<uint32_t()> result;
-    uint64_t times = 1;
-    std::vector<double> samples;
-    double median = 0, spread = 0;
-};
-
-double median_of(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-/// Distance of the quartiles over the median.
-double spread_of(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return (values[values.size() * 3 / 4] - values[values.size() / 4]) / values[values.size() / 2];
-}
-
-/// The thread's own processor time where the host tells it: other work on a busy machine is not counted.
-struct Clock {
-    using time_point = double;
-    static double now() {
-#ifdef CLOCK_THREAD_CPUTIME_ID
-        timespec time{};
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-        return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-#else
-        const auto time = std::chrono::steady_clock::now().time_since_epoch();
-        return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
-#endif
-    }
-};
-double elapsed_ns(Clock::time_point start) { return Clock::now() - start; }
-
 class Host {
   public:
     explicit Host(const std::vector<uint8_t>& packet) : packet_(packet), copy_(packet.size() + 64) {
@@ -234,9 +178,10 @@ Column engine_column(const char* name, const engine::CompiledCode& code, std::sh
     };
     column.run = [host, entry](uint64_t times) {
         host->reset();
-        const auto start = Clock::now();
+        for (uint64_t i = 0; i <= times / 8; ++i) host->enter(entry);
+        const double start = processor_time();
         for (uint64_t i = 0; i < times; ++i) host->enter(entry);
-        return elapsed_ns(start) / static_cast<double>(times);
+        return (processor_time() - start) / static_cast<double>(times);
     };
     return column;
 }
@@ -250,35 +195,18 @@ Column native_column(Native function, std::shared_ptr<Host> host) {
     };
     column.run = [host, function](uint64_t times) {
         host->reset();
-        const auto start = Clock::now();
-        for (uint64_t i = 0; i < times; ++i) {
-            uint32_t result = function(host->data(), host->end());
-            __asm__ volatile("" : : "r"(result) : "memory");
-        }
-        return elapsed_ns(start) / static_cast<double>(times);
+        const auto some = [&](uint64_t count) {
+            for (uint64_t i = 0; i < count; ++i) {
+                uint32_t result = function(host->data(), host->end());
+                __asm__ volatile("" : : "r"(result) : "memory");
+            }
+        };
+        some(times / 8 + 1);
+        const double start = processor_time();
+        some(times);
+        return (processor_time() - start) / static_cast<double>(times);
     };
     return column;
-}
-
-void measure(std::vector<Column>& columns, int rounds) {
-    for (Column& column : columns) {
-        column.times = 1;
-        double one = column.run(8);
-        column.times = static_cast<uint64_t>(std::clamp(sample_ns / one, 1.0, 1e6));
-        column.run(column.times);
-    }
-    for (int repetition = 0; repetition < most_repetitions; ++repetition) {
-        for (Column& column : columns) column.samples.clear();
-        for (int round = 0; round < rounds; ++round)
-            for (Column& column : columns) column.samples.push_back(column.run(column.times));
-        bool good = true;
-        for (Column& column : columns) {
-            column.median = median_of(column.samples);
-            column.spread = spread_of(column.samples);
-            good &= column.spread <= accepted_spread;
-        }
-        if (good) return;
-    }
 }
 
 /// All programs as functions of one, so that the cost per instruction is not that of getting pages.
@@ -309,9 +237,9 @@ Compiling measure_compiling(const BoundProgram& bound, int samples) {
     const auto executable = must(UnverifiedProgram::make(bound));
     std::vector<double> times;
     for (int i = 0; i < samples; ++i) {
-        const auto start = Clock::now();
+        const auto start = processor_time();
         auto code = must(engine::jit::compile(executable, {}));
-        times.push_back(elapsed_ns(start));
+        times.push_back((processor_time() - start));
     }
     return {median_of(times), *std::min_element(times.begin(), times.end())};
 }
@@ -333,21 +261,82 @@ Entering measure_entering(int rounds) {
     std::vector<double> bare, with_lane;
     uint64_t sum = 0;
     for (int round = 0; round < rounds; ++round) {
-        auto start = Clock::now();
+        auto start = processor_time();
         for (int i = 0; i < times; ++i) sum += engine::run(*code, &run, run);
-        bare.push_back(elapsed_ns(start) / times);
-        start = Clock::now();
+        bare.push_back((processor_time() - start) / times);
+        start = processor_time();
         for (int i = 0; i < times; ++i) {
             const LaneGuard guard(*lanes);
             run.lane = guard.lane();
             sum += engine::run(*code, &run, run);
         }
-        with_lane.push_back(elapsed_ns(start) / times);
+        with_lane.push_back((processor_time() - start) / times);
     }
     __asm__ volatile("" : : "r"(sum));
     lanes->destroy();
     return {median_of(bare), median_of(with_lane)};
 }
+
+/// Rows as they are measured, and the report of all.
+struct Table {
+    int rounds = 0;
+    bool json = false;
+    nlohmann::json report = {};
+    std::map<std::string, std::map<std::string, std::vector<double>>> ratios = {};  ///< by kind of row, then column
+
+    static constexpr const char* column_names[] = {"jit", "interp", "aot", "aot-host", "aot-gcc", "kernel"};
+
+    void head() const {
+        if (json) return;
+        std::string line = fmt::format("{:<10} {:>6} {:>11}", "program", "insns", "native ns");
+        for (const char* name : column_names) line += fmt::format(" {:>18}", std::string(name) + " ns");
+        fmt::print("{}  spread\n", line);
+    }
+
+    /// Measures the columns, the first of which is native code.
+    void row(const std::string& name, size_t instructions, std::vector<Column>& columns, const std::string& kind) {
+        const uint32_t want = columns[0].result();
+        for (const Column& column : columns)
+            if (const uint32_t got = column.result(); got != want)
+                fail(fmt::format("{}: {} gives {:#x}, native {:#x}", name, column.name, got, want));
+        const double spread = measure(columns, rounds);
+        nlohmann::json out{{"program", name}, {"instructions", instructions}, {"settled", spread <= accepted_spread}};
+        std::string line = fmt::format("{:<10} {:>6} {:>11.1f}", name, instructions, columns[0].median);
+        out["native"] = {{"ns", columns[0].median}, {"spread", columns[0].spread}};
+        for (const char* wanted : column_names) {
+            const auto found =
+                std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == wanted; });
+            if (found == columns.end() || !found->run) {
+                line += fmt::format(" {:>18}", "-");
+                continue;
+            }
+            out[wanted] = {{"ns", found->median}, {"spread", found->spread}, {"ratio", found->ratio}};
+            ratios[kind][wanted].push_back(found->ratio);
+            line += fmt::format(" {:>10.1f} {:>6.2f}x", found->median, found->ratio);
+        }
+        report[kind].push_back(out);
+        if (json) return;
+        fmt::print("{}  {:.1f} %{}\n", line, spread * 100, spread > accepted_spread ? " (did not settle)" : "");
+        std::fflush(stdout);
+    }
+
+    void means(const std::string& kind, const char* title) {
+        std::string line = fmt::format("{:<10} {:>6} {:>11}", title, "", "");
+        for (const char* name : column_names) {
+            const auto& list = ratios[kind][name];
+            if (list.empty()) {
+                line += fmt::format(" {:>18}", "-");
+                continue;
+            }
+            double sum = 0;
+            for (const double ratio : list) sum += std::log(ratio);
+            const double mean = std::exp(sum / static_cast<double>(list.size()));
+            report["geometric_mean"][kind][name] = mean;
+            line += fmt::format(" {:>10} {:>6.2f}x", "", mean);
+        }
+        if (!json) fmt::print("{}\n", line);
+    }
+};
 
 int main(int argc, char** argv) {
     bool json = false;
@@ -390,12 +379,10 @@ int main(int argc, char** argv) {
         }
         return 0;
     }
-    nlohmann::json report;
-    std::map<std::string, std::vector<double>> ratios;
+    Table table{rounds, json};
+    nlohmann::json& report = table.report;
     std::string kernel_reason;
-    if (!json)
-        fmt::print("{:<10} {:>6} {:>11} {:>18} {:>18} {:>18} {:>18} {:>18} {:>18}  {}\n", "program", "insns",
-                   "native ns", "jit ns", "interp ns", "aot ns", "aot-host ns", "aot-gcc ns", "kernel ns", "spread");
+    table.head();
     for (size_t i = 0; i < std::size(sources); ++i) {
         const Loaded& program = programs[i];
         if (!only.empty() && only != program.name) continue;
@@ -416,42 +403,17 @@ int main(int argc, char** argv) {
         } else {
             kernel_reason = kernel->reason();
         }
-        const uint32_t want = columns[0].result();
-        for (const Column& column : columns)
-            if (const uint32_t got = column.result(); got != want)
-                fail(fmt::format("{}: {} gives {:#x}, native {:#x}", program.name, column.name, got, want));
-        measure(columns, rounds);
-        double spread = 0;
-        nlohmann::json row{{"program", program.name}, {"instructions", program.bound.linked.code.size()}};
-        std::string line =
-            fmt::format("{:<10} {:>6} {:>11.1f}", program.name, program.bound.linked.code.size(), columns[0].median);
-        for (const Column& column : columns) {
-            spread = std::max(spread, column.spread);
-            row[column.name] = {{"ns", column.median}, {"spread", column.spread}};
-            if (column.name == "native") continue;
-            const double ratio = column.median / columns[0].median;
-            ratios[column.name].push_back(ratio);
-            row[column.name]["ratio"] = ratio;
-            line += fmt::format(" {:>10.1f} {:>6.2f}x", column.median, ratio);
-        }
-        if (columns.back().name != "kernel") line += fmt::format(" {:>18}", "-");
-        report["programs"].push_back(row);
-        if (!json) {
-            fmt::print("{}  {:.1f} %{}\n", line, spread * 100, spread > accepted_spread ? " (did not settle)" : "");
-            std::fflush(stdout);
-        }
+        table.row(program.name, program.bound.linked.code.size(), columns, "programs");
+    }
+    for (const std::string& name : example_names()) {
+        if (!only.empty() && only != name) continue;
+        ExampleRow row = example_row(name);
+        if (!row.kernel_reason.empty()) kernel_reason = row.kernel_reason;
+        table.row(row.name, row.instructions, row.columns, "examples");
     }
     if (only.empty()) {
-        std::string line = fmt::format("{:<10} {:>6} {:>11}", "geo. mean", "", "");
-        for (const char* name : {"jit", "interp", "aot", "aot-host", "aot-gcc", "kernel"}) {
-            const auto& list = ratios[name];
-            if (list.empty()) continue;
-            double sum = 0;
-            for (const double ratio : list) sum += std::log(ratio);
-            const double mean = std::exp(sum / static_cast<double>(list.size()));
-            report["geometric_mean"][name] = mean;
-            line += fmt::format(" {:>10} {:>6.2f}x", "", mean);
-        }
+        table.means("programs", "geo. mean");
+        table.means("examples", "examples");
         const Entering entering = measure_entering(rounds);
         const BoundProgram all = joined(programs, 4);
         const double whole = compile_ns(all, 51);
@@ -469,7 +431,7 @@ int main(int argc, char** argv) {
             {"small_program_us", small / 1000},
         };
         if (!json) {
-            fmt::print("{}\n\n", line);
+            fmt::print("\n");
             if (!kernel_reason.empty()) fmt::print("kernel: {}\n", kernel_reason);
             fmt::print("entering an empty program: {:.2f} ns; with lane and epoch {:.2f} ns\n", entering.bare,
                        entering.with_lane);

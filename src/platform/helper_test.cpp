@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -98,6 +99,144 @@ TEST(Helper, EachPrototypeIsWellFormed) {
             EXPECT_EQ(row.args[0], ArgKind::ConstMapPtr) << row.name;
         }
     }
+}
+
+TEST(Helper, WhoMayCallMayDependOnTheAttachType) {
+    using P = ProgramType;
+    using A = AttachType;
+    const struct {
+        HelperId id;
+        P type;
+        A attach;
+        bool allowed;
+    } cases[] = {
+        {HelperId::Bind, P::CgroupSockAddr, A::Connect4, true},
+        {HelperId::Bind, P::CgroupSockAddr, A::Bind4, false},
+        {HelperId::Bind, P::Xdp, A::Xdp, false},
+        {HelperId::Setsockopt, P::CgroupSockopt, A::Setsockopt, true},
+        {HelperId::Setsockopt, P::CgroupSockopt, A::Getsockopt, false},
+        {HelperId::GetRetval, P::CgroupSockAddr, A::Recvmsg4, false},
+        {HelperId::GetRetval, P::CgroupSock, A::SockCreate, true},
+        {HelperId::GetRetval, P::CgroupSkb, A::CgroupEgress, false},
+        {HelperId::OverrideReturn, P::Kprobe, A::None, true},
+        {HelperId::RcRepeat, P::LircMode2, A::None, true},
+        {HelperId::GetPrandomU32, P::LircMode2, A::None, true},
+        {HelperId::SkbLoadBytes, P::LircMode2, A::None, false},
+        {HelperId::MapLookupElem, P::Tracing, A::Fentry, false},  // its context is not modelled
+    };
+    for (const auto& c : cases) EXPECT_EQ(helper_allowed(c.id, c.type, c.attach), c.allowed) << helper_name(c.id);
+    EXPECT_FALSE(helper_allowed_in_6_12(HelperId::GetCurrentComm, P::Xdp));
+    EXPECT_TRUE(helper_allowed_in_6_12(HelperId::GetCurrentComm, P::Kprobe));
+}
+
+TEST(Helper, ARuleForSomeProgramTypesNamesUsersOfTheHelper) {
+#define HELPER_ATTACH(name, type, attach) \
+    EXPECT_NE(helper(HelperId::name).users& program_type_bit(ProgramType::type), 0u) << #name " has no user " #type;
+#include "platform/helper_rules.def"
+    using namespace detail::helper_sets;
+#define HELPER_FOR(name, who, licence, result, r1, r2, r3, r4, r5) \
+    EXPECT_EQ((who) & ~helper(HelperId::name).users, 0u) << #name;
+#include "platform/helper_rules.def"
+#define HELPER_LATER(name, who) EXPECT_EQ((who) & ~helper(HelperId::name).users, 0u) << #name;
+#include "platform/helper_rules.def"
+}
+
+TEST(Helper, APrototypeMayDependOnTheProgramType) {
+    using P = ProgramType;
+    EXPECT_EQ(helper_for(HelperId::GetSocketCookie, P::SchedCls).args[0], ArgKind::Ctx);
+    EXPECT_EQ(helper_for(HelperId::GetSocketCookie, P::SkReuseport).args[0], ArgKind::SockCommon);
+    EXPECT_EQ(helper_for(HelperId::SkAssign, P::SchedCls).args[1], ArgKind::SockCommon);
+    EXPECT_EQ(helper_for(HelperId::SkAssign, P::SkLookup).args[1], ArgKind::SocketOrNull);
+    EXPECT_EQ(helper_for(HelperId::GetCgroupClassid, P::SchedCls).args[0], ArgKind::Ctx);
+    EXPECT_EQ(helper_for(HelperId::GetCgroupClassid, P::SkMsg).args[0], ArgKind::None);
+    EXPECT_STREQ(helper_for(HelperId::SkAssign, P::SkLookup).name, "sk_assign");
+}
+
+TEST(Helper, MapsAndHelpersGoTogetherBothWays) {
+    using P = ProgramType;
+    using M = MapType;
+    const struct {
+        HelperId id;
+        M map;
+        P type;
+        bool fits;
+    } cases[] = {
+        {HelperId::MapLookupElem, M::Hash, P::Xdp, true},
+        {HelperId::MapLookupElem, M::ProgArray, P::Xdp, false},
+        {HelperId::MapLookupElem, M::PerfEventArray, P::Xdp, false},
+        {HelperId::MapLookupElem, M::Xskmap, P::Xdp, true},
+        {HelperId::MapLookupElem, M::Cpumap, P::Xdp, false},
+        {HelperId::MapLookupElem, M::Queue, P::Xdp, false},
+        {HelperId::MapUpdateElem, M::HashOfMaps, P::Xdp, false},
+        {HelperId::TailCall, M::ProgArray, P::Xdp, true},
+        {HelperId::TailCall, M::Array, P::Xdp, false},
+        {HelperId::RedirectMap, M::DevmapHash, P::Xdp, true},
+        {HelperId::RedirectMap, M::Hash, P::Xdp, false},
+        {HelperId::MapPushElem, M::BloomFilter, P::Xdp, true},
+        {HelperId::MapPopElem, M::BloomFilter, P::Xdp, false},
+        {HelperId::RingbufReserve, M::Ringbuf, P::Xdp, true},
+        {HelperId::RingbufReserve, M::Array, P::Xdp, false},
+        {HelperId::MapLookupPercpuElem, M::PercpuArray, P::Xdp, true},
+        {HelperId::MapLookupPercpuElem, M::Array, P::Xdp, false},
+        {HelperId::MapUpdateElem, M::Sockmap, P::SchedCls, true},
+        {HelperId::MapUpdateElem, M::Sockmap, P::SockOps, false},
+        {HelperId::MapDeleteElem, M::Sockmap, P::SockOps, true},
+        {HelperId::MapUpdateElem, M::Sockhash, P::SkMsg, false},
+        {HelperId::SkStorageGet, M::SkStorage, P::SchedCls, true},
+        {HelperId::SkStorageGet, M::Hash, P::SchedCls, false},
+    };
+    for (const auto& c : cases)
+        EXPECT_EQ(helper_takes_map(c.id, c.map, c.type), c.fits) << helper_name(c.id) << " " << map_type_name(c.map);
+    EXPECT_EQ(lookup_result(M::ArrayOfMaps), LookupResult::InnerMap);
+    EXPECT_EQ(lookup_result(M::Sockhash), LookupResult::Socket);
+    EXPECT_EQ(lookup_result(M::Devmap), LookupResult::ReadOnlyValue);
+    EXPECT_EQ(lookup_result(M::LruHash), LookupResult::Value);
+}
+
+TEST(Helper, ResultsThatLinuxBoundsAreThese) {
+    int bounded = 0;
+    for (uint16_t i = 0; i < helper_count; ++i) {
+        const auto id = static_cast<HelperId>(i);
+        const ResultBound bound = helper_result_bound(id);
+        bounded += bound != ResultBound::None;
+        if (bound == ResultBound::SizeArgument) {
+            int sizes = 0;
+            for (const ArgKind kind : helper(id).args) sizes += kind == ArgKind::Size || kind == ArgKind::SizeOrZero;
+            EXPECT_EQ(sizes, 1) << helper_name(id);
+        }
+    }
+    EXPECT_EQ(bounded, 6);
+}
+
+TEST(Helper, EffectsFitThePrototypes) {
+    namespace effect = helper_effect;
+    for (uint16_t i = 0; i < helper_count; ++i) {
+        const auto id = static_cast<HelperId>(i);
+        const HelperRow& row = helper(id);
+        const auto takes = [&](ArgKind kind) { return std::find(row.args, row.args + 5, kind) != row.args + 5; };
+        EXPECT_EQ((row.effects & effect::Callback) != 0, takes(ArgKind::Func)) << row.name;
+        EXPECT_EQ(helper_callback(id) != CallbackKind::None, takes(ArgKind::Func)) << row.name;
+        if ((row.effects & effect::Release) != 0 && helper_modelled(row)) {
+            EXPECT_TRUE(takes(ArgKind::Record) || takes(ArgKind::SockCommon) || takes(ArgKind::SpinLock)) << row.name;
+        }
+        if ((row.effects & effect::Cast) != 0) {
+            EXPECT_TRUE(takes(ArgKind::SockCommon)) << row.name;
+        }
+        if (takes(ArgKind::RecordSize) && helper_modelled(row)) {
+            EXPECT_EQ(row.result, ResultKind::RecordOrNull);
+        }
+        // A prototype that is not modelled must not look as if it were.
+        if (row.result == ResultKind::Other) {
+            EXPECT_FALSE(helper_modelled(row)) << row.name;
+        }
+    }
+    int modelled = 0;
+    for (uint32_t number = 1; number <= 211; ++number) {
+        HelperId id{};
+        ASSERT_TRUE(helper_from_linux(number, &id));
+        modelled += helper_modelled(helper(id));
+    }
+    EXPECT_EQ(modelled, 172) << "of 211";
 }
 
 TEST(Helper, UsersAndLicencesOfKnownHelpers) {

@@ -378,7 +378,7 @@ Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
     if (!platform::helper_from_linux(static_cast<uint32_t>(insn.imm), &id))
         return fail_at(at, Errc::Unresolved, fmt::format("call of an unknown helper, number {}", insn.imm),
                        "Linux defines helpers 1 to 211 and no further ones will come");
-    const HelperRow& row = platform::helper(id);
+    const HelperRow& row = platform::helper_for(id, bound_.type);
     bound_.bindings[at].helper = static_cast<uint16_t>(id);
     if (!platform::helper_allowed(id, bound_.type, bound_.attach)) {
         const char* hint = "";
@@ -454,7 +454,7 @@ Result<void> Binder::check_arguments(InsnIndex at, const HelperRow& row,
         const ArgKind kind = row.args[n];
         const ContextValue value = registers[n + 1];
         if (kind == ArgKind::None || kind == ArgKind::Scalar || kind == ArgKind::Size || kind == ArgKind::SizeOrZero ||
-            kind == ArgKind::CallbackContext)
+            kind == ArgKind::CallbackContext || kind == ArgKind::Anything)
             continue;
         if (value.kind == Kind::Maybe)
             return fail_at(at, Errc::Undecided, fmt::format("r{} may or may not point into the context", n + 1),

@@ -129,6 +129,7 @@ bool writes_memory(ArgKind kind) {
         case ArgKind::Socket:
         case ArgKind::SocketOrNull:
         case ArgKind::Kptr:
+        case ArgKind::Anything:
         case ArgKind::BtfObject: return false;
     }
     return true;

@@ -64,7 +64,8 @@ class KernelObject {
     /// Runs the program on a copy of `packet` (Ethernet; the kernel wants at least 14 bytes); the packet as the program
     /// left it is written to `out`. Socket filters begin behind the Ethernet header, as in every test run. Errors: what
     /// BPF_PROG_TEST_RUN says, e.g. InvalidArgument for a packet it does not take; TooBig when `out` is too small.
-    virtual Result<KernelAnswer> run(Bytes packet, MutableBytes out) = 0;
+    /// Repeated runs get the bytes as the run before left them; the answer is the last one's, the time their mean.
+    virtual Result<KernelAnswer> run(Bytes packet, MutableBytes out, uint32_t repeat = 1) = 0;
 
     /// One record of a ring buffer or perf buffer. `map`: index into ObjectSpec::maps.
     using EventFn = std::function<void(uint32_t map, Bytes record)>;

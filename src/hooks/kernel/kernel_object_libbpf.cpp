@@ -153,7 +153,7 @@ class LibbpfObject final : public KernelObject {
     Result<void> put_map(size_t map, Bytes key, size_t inner) override;
     std::string name_of(size_t map, uint32_t id) const override;
     Lanes& lanes() override { return *lanes_; }
-    Result<KernelAnswer> run(Bytes packet, MutableBytes out) override;
+    Result<KernelAnswer> run(Bytes packet, MutableBytes out, uint32_t repeat) override;
     Result<void> drain_events(const EventFn& each) override;
 
   private:
@@ -339,7 +339,7 @@ Result<void> LibbpfObject::adopt_map(const object::ObjectSpec& spec, uint32_t in
     return {};
 }
 
-Result<KernelAnswer> LibbpfObject::run(Bytes packet, MutableBytes out) {
+Result<KernelAnswer> LibbpfObject::run(Bytes packet, MutableBytes out, uint32_t repeat) {
     bpf_test_run_opts options;
     std::memset(&options, 0, sizeof options);
     options.sz = sizeof options;
@@ -347,7 +347,7 @@ Result<KernelAnswer> LibbpfObject::run(Bytes packet, MutableBytes out) {
     options.data_size_in = static_cast<uint32_t>(packet.size());
     options.data_out = out.data();
     options.data_size_out = static_cast<uint32_t>(out.size());
-    options.repeat = 1;
+    options.repeat = static_cast<int>(repeat);
     if (bpf_prog_test_run_opts(program_fd_, &options) != 0) {
         const int error = errno;
         if (error == ENOSPC) return Error{Errc::TooBig, "the packet grew over the room for it"};

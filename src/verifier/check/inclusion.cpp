@@ -174,6 +174,7 @@ bool Inclusion::solve() {
         while (progress && !pending_.empty()) {
             progress = false;
             size_t kept = 0;
+            work_ += pending_.size();
             for (size_t i = 0; i < pending_.size(); ++i) {  // grows: a packet brings its lengths
                 const Pair p = pending_[i];
                 switch (unify(p, last)) {
@@ -284,6 +285,7 @@ bool Inclusion::region_fits(Sym t_sym, Sym s_sym) {
 
 bool Inclusion::facts_hold() {
     const State& t = *t_;
+    work_ += t.symbols.size() + 64 * t.relations.size();
     for (size_t i = 0; i < t.symbols.size(); ++i) {
         const Sym sym = static_cast<Sym>(i);
         if (!bound(sym)) {

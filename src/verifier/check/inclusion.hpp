@@ -41,6 +41,8 @@ class Inclusion {
     bool holds(State& s, const State& t);
     /// Why not, after `holds` gave false: static text.
     const char* why() const { return why_; }
+    /// Work done so far, in comparisons of forms and facts: a hostile certificate must not get much of it for its bytes.
+    uint64_t work() const { return work_; }
     /// sigma of a form over `t`'s symbols, after `holds` gave true.
     std::optional<Val> image(const Val& form) const;
 
@@ -76,6 +78,7 @@ class Inclusion {
     std::vector<bool> is_taken_;  ///< by symbol of s: the image of a base symbol
     std::vector<Pair> pending_;
     const char* why_ = "";
+    uint64_t work_ = 0;
 };
 
 }  // namespace skep::verifier::check

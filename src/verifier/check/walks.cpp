@@ -108,7 +108,7 @@ Result<void> Walks::walk(uint32_t index) {
                 break;
             }
             first = false;
-            if (++steps_ > limit || open.size() > most_waiting) {
+            if (++steps_ + inclusion_.work() / 16 > limit || open.size() > most_waiting) {
                 return Error(Errc::LimitExceeded, Where{.function = subject_.linked().name, .insn = s.at.insn},
                              "checking takes too long",
                              fmt::format("more than {} steps, or {} states that wait at a fork", limit, most_waiting));

@@ -66,6 +66,18 @@ std::string page_of(Rule rule) { return fmt::format("docs/verifier/{}.md", rule_
 
 }  // namespace
 
+isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnIndex at) {
+    const object::SourceLine* here = line_at(program, at);
+    const auto starts_with = [](const object::SourceLine& line, std::string_view word) {
+        const size_t first = line.text.find_first_not_of(" \t");
+        return first != std::string::npos && std::string_view(line.text).substr(first).starts_with(word);
+    };
+    if (here == nullptr || !starts_with(*here, "}") || here == program.lines.data()) return at;
+    const object::SourceLine& before = *(here - 1);
+    const bool same_function = line_at(program, before.insn) == &before && before.file == here->file;
+    return same_function && starts_with(before, "return") ? before.insn : at;
+}
+
 CodePlace place_of(const Subject& subject, isa::InsnIndex at) {
     CodePlace place;
     if (at >= subject.linked().code.size()) return place;
@@ -73,7 +85,7 @@ CodePlace place_of(const Subject& subject, isa::InsnIndex at) {
     place.insn_text = insn_words(subject, at);
     const uint16_t function = subject.function_at(at);
     if (function < subject.linked().subprograms.size()) place.function = subject.linked().subprograms[function].name;
-    place.source = source_at(subject.linked(), at);
+    place.source = source_at(subject.linked(), reported_insn(subject.linked(), at));
     return place;
 }
 

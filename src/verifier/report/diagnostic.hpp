@@ -67,6 +67,10 @@ std::optional<Verdict> verdict_of(const Error& error);
 /// The place of an instruction.
 CodePlace place_of(const Subject& subject, isa::InsnIndex at);
 
+/// The instruction whose source line is shown for `at`: compilers give an exit the line of the closing brace, and what
+/// the reader wants is the `return` before it.
+isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnIndex at);
+
 /// The way in one line: "61 not taken, 70 taken, 79, 88" by source lines, at most `most` of the last ones.
 std::string path_words(const std::vector<Remark>& path, size_t most = 8);
 

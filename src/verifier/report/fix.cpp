@@ -10,6 +10,7 @@
 
 #include "isa/insn.hpp"
 #include "platform/helper.hpp"
+#include "verifier/report/diagnostic.hpp"
 
 namespace skep::verifier {
 
@@ -43,9 +44,14 @@ class Source {
         std::string best;
         size_t best_distance = SIZE_MAX;
         const size_t column = line_->column == 0 ? 0 : line_->column - 1;
-        const auto offer = [&](size_t end, size_t mark) {
+        const auto offer = [&](size_t end, size_t mark, bool members = false) {
             size_t begin = end;
             while (begin > 0 && is_word(text[begin - 1])) --begin;
+            // An array inside a struct: `value->kinds`.
+            while (members && begin > 1 && (text[begin - 1] == '.' || text.substr(begin - 2, 2) == "->")) {
+                begin -= text[begin - 1] == '.' ? 1 : 2;
+                while (begin > 0 && is_word(text[begin - 1])) --begin;
+            }
             if (begin == end || std::isdigit(static_cast<unsigned char>(text[begin])) != 0) return;
             const size_t distance = mark > column ? mark - column : column - mark;
             if (distance >= best_distance) return;
@@ -54,7 +60,7 @@ class Source {
         };
         for (size_t i = 0; i + 1 < text.size(); ++i) {
             if (text[i] == '-' && text[i + 1] == '>') offer(i, i + 2);
-            if (text[i] == '[') offer(i, i);
+            if (text[i] == '[') offer(i, i, true);
             if (text[i] == '*' && is_word(text[i + 1]) && (i == 0 || !is_word(text[i - 1])) &&
                 (i < 2 || !is_word(text[i - 2]) || text[i - 1] != ' ')) {
                 size_t end = i + 1;
@@ -63,6 +69,29 @@ class Source {
             }
         }
         return best;
+    }
+
+    /// The line that a fix goes before: the failing one; where that is a closing brace, the one after the last
+    /// statement, so that a `return` without an instruction of its own stays behind it.
+    uint32_t paste_line() const {
+        if (trimmed(line_->text) != "}") return line_->line;
+        uint32_t last = 0;
+        for (const object::SourceLine& l : program_.lines) {
+            if (l.file == line_->file && l.line < line_->line) last = std::max(last, l.line);
+        }
+        return last == 0 ? line_->line : last + 1;
+    }
+
+    /// The name of the context: `ctx` of `ctx->data_end`.
+    std::string context() const {
+        for (const object::SourceLine& l : program_.lines) {
+            const size_t at = l.text.find("->data_end");
+            if (at == std::string::npos) continue;
+            size_t begin = at;
+            while (begin > 0 && is_word(l.text[begin - 1])) --begin;
+            return l.text.substr(begin, at - begin);
+        }
+        return {};
     }
 
     /// The index of `table[i & 3]` on the failing line: "i" if it is one name.
@@ -75,6 +104,38 @@ class Source {
         return std::ranges::all_of(inside, is_word) ? std::string(inside) : std::string();
     }
 
+    /// Argument `n` (from 0) of a call of `function` on a line: "size" of `f(ctx, 0, buffer, size)`.
+    static std::string argument(std::string_view text, std::string_view function, size_t n) {
+        const size_t at = text.find(function);
+        if (at == std::string_view::npos) return {};
+        size_t begin = text.find('(', at);
+        if (begin == std::string_view::npos) return {};
+        ++begin;
+        int depth = 0;
+        for (size_t i = begin; i < text.size(); ++i) {
+            const char c = text[i];
+            if (depth == 0 && (c == ',' || c == ')')) {
+                if (n == 0) return std::string(trimmed(text.substr(begin, i - begin)));
+                if (c == ')') return {};
+                --n;
+                begin = i + 1;
+            }
+            depth += c == '(' || c == '[' ? 1 : 0;
+            depth -= c == ')' || c == ']' ? 1 : 0;
+        }
+        return {};
+    }
+
+    /// The variable that is assigned on a line: `event` of `struct event *event = ...;`.
+    static std::string assigned(std::string_view text) {
+        size_t end = text.find('=');
+        if (end == std::string_view::npos) return {};
+        while (end > 0 && !is_word(text[end - 1])) --end;
+        size_t begin = end;
+        while (begin > 0 && is_word(text[begin - 1])) --begin;
+        return std::string(text.substr(begin, end - begin));
+    }
+
     /// The variable that holds a context field: `end` of `void *end = (void *)(long)ctx->data_end;`.
     std::string variable_of(std::string_view field) const {
         const std::string needle = fmt::format("->{}", field);
@@ -85,11 +146,7 @@ class Source {
             if (after < l.text.size() && is_word(l.text[after])) continue;
             const size_t equals = l.text.find('=');
             if (equals == std::string::npos || equals > at) continue;
-            size_t end = equals;
-            while (end > 0 && !is_word(l.text[end - 1])) --end;
-            size_t begin = end;
-            while (begin > 0 && is_word(l.text[begin - 1])) --begin;
-            if (begin != end) return l.text.substr(begin, end - begin);
+            if (std::string name = assigned(l.text); !name.empty()) return name;
         }
         return {};
     }
@@ -138,7 +195,7 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
     const auto paste = [&](std::string line) {
         if (source.line() == nullptr) return;
         fix.line = std::move(line);
-        fix.before_line = source.line()->line;
+        fix.before_line = source.paste_line();
     };
     switch (failure.rule) {
         case Rule::PacketBounds: {
@@ -202,6 +259,15 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::ContextAccess: fix.help = "access a field that the program type has, with its own width"; break;
         case Rule::ReadOnly: fix.help = "write elsewhere: this memory is read-only for programs"; break;
         case Rule::DeadPointer:
+            if (!base.empty() && base == source.variable_of("data")) {
+                const std::string end = source.variable_of("data_end"), context = source.context();
+                if (!end.empty() && !context.empty()) {
+                    paste(
+                        fmt::format("{} = (void *)(long){}->data; {} = (void *)(long){}->data_end; "
+                                    "if ((void *)({} + 1) > {}) {}",
+                                    base, context, end, context, base, end, out));
+                }
+            }
             fix.help = failure.region == RegionKind::Packet
                            ? "the packet was moved: read data and data_end from the context again and repeat the check"
                            : "do not use it after it was released";
@@ -220,6 +286,15 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::UnknownHelper: fix.help = "use a helper that this program type has"; break;
         case Rule::ArgumentType: fix.help = "pass what the helper's prototype asks for"; break;
         case Rule::ArgumentSize:
+            if (failure.reg >= 2 && source.line() != nullptr) {
+                const auto n = static_cast<size_t>(failure.reg - 1);
+                const std::string function = "bpf_" + helper_at(subject, failure.insn);
+                const std::string size = Source::argument(source.line()->text, function, n);
+                std::string memory = Source::argument(source.line()->text, function, n - 1);
+                if (memory.starts_with('&')) memory.erase(0, 1);
+                if (!size.empty() && std::ranges::all_of(size, is_word) && !memory.empty())
+                    paste(fmt::format("if ({} < 1 || {} > sizeof({})) {}", size, size, memory, out));
+            }
             fix.help =
                 "bound the size from both sides before the call, for example `if (size > sizeof(buffer)) ...` on "
                 "an unsigned variable";
@@ -232,6 +307,11 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::ReferenceLeak: {
             fix.help = "release it on every path, also where an error is handled";
             const std::string acquired = failure.origin == no_insn ? std::string() : helper_at(subject, failure.origin);
+            const object::SourceLine* made = failure.origin == no_insn ? nullptr : source.record(failure.origin);
+            const std::string name = made != nullptr ? Source::assigned(made->text) : std::string();
+            if (!name.empty() && acquired == "ringbuf_reserve") paste(fmt::format("bpf_ringbuf_discard({}, 0);", name));
+            if (!name.empty() && (acquired.starts_with("sk_lookup") || acquired.starts_with("skc_lookup")))
+                paste(fmt::format("bpf_sk_release({});", name));
             if (acquired == "ringbuf_reserve") {
                 fix.help = "call bpf_ringbuf_submit or bpf_ringbuf_discard on every path";
             } else if (acquired.starts_with("sk_lookup") || acquired.starts_with("skc_lookup")) {
@@ -245,7 +325,13 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::LockHeld: fix.help = "unlock first"; break;
         case Rule::LockNotHeld: fix.help = "unlock the lock that was taken, through the same pointer"; break;
         case Rule::LockTwice: fix.help = "hold one lock at a time"; break;
-        case Rule::LockLeak: fix.help = "call bpf_spin_unlock on every path"; break;
+        case Rule::LockLeak:
+            if (failure.origin != no_insn && source.record(failure.origin) != nullptr) {
+                const std::string lock = Source::argument(source.record(failure.origin)->text, "bpf_spin_lock", 0);
+                if (!lock.empty()) paste(fmt::format("bpf_spin_unlock({});", lock));
+            }
+            fix.help = "call bpf_spin_unlock on every path";
+            break;
         case Rule::Recursion: fix.help = "use a loop"; break;
         case Rule::CallDepth: fix.help = "inline some of the functions (__always_inline)"; break;
         case Rule::StackDepth:

@@ -21,7 +21,7 @@ bool HelperCall::map_argument(unsigned reg, const Val& v) {
     const Region& region = x.s[p->base].region;
     if (region.nullable) return wrong(Rule::ArgumentNull, reg, v, "a map, not null");
     map = region.map;
-    if (!platform::helper_takes_map(id, map_info().type)) {
+    if (!platform::helper_takes_map(id, map_info().type, x.subject_.program->type)) {
         return x.fail(Rule::MapNotAllowed,
                       name + " does not take map `" + map_info().name + "`, a map of type " +
                           platform::map_type_name(map_info().type),

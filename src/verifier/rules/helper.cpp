@@ -64,6 +64,7 @@ bool HelperCall::argument(unsigned i) {
     const ArgKind kind = row.args[i];
     const unsigned reg = i + 1;
     State& s = x.s;
+    if (kind == ArgKind::Anything) return true;
     if (!s.is_set(reg)) {
         return x.fail(
             Rule::ArgumentUnset,
@@ -72,7 +73,8 @@ bool HelperCall::argument(unsigned i) {
     }
     const Val v = s.reg(reg);
     switch (kind) {
-        case ArgKind::None: return true;
+        case ArgKind::None:
+        case ArgKind::Anything: return true;
         case ArgKind::Scalar:
             if (is_tainted(s, v) && !x.subject_.options.allow_pointer_leaks) {
                 return x.fail(Rule::PointerLeak, "an address is passed to " + name, static_cast<int>(reg));
@@ -218,13 +220,23 @@ bool HelperCall::result(const Num& size) {
     Region region;
     region.nullable = true;
     bool pointer = true;
+    bool acquires = (row.effects & effect::Acquire) != 0;
     switch (row.result) {
         case ResultKind::Void: s.unset_reg(0); return true;
         case ResultKind::Scalar:
         case ResultKind::Status: pointer = false; break;
         case ResultKind::MapValueOrNull:
         case ResultKind::MapValue:
-            if (map_info().inner != UINT16_MAX) {
+            if (id == HelperId::MapLookupElem &&
+                platform::lookup_result(map_info().type) == platform::LookupResult::Socket) {
+                region.kind = RegionKind::Object;
+                region.type = static_cast<uint8_t>(platform::ContextKind::Socket);
+                acquires = true;
+            } else if (id == HelperId::MapLookupElem &&
+                       platform::lookup_result(map_info().type) == platform::LookupResult::XdpSock) {
+                region.kind = RegionKind::Object;
+                region.type = static_cast<uint8_t>(platform::ContextKind::XdpSock);
+            } else if (map_info().inner != UINT16_MAX) {
                 region.kind = RegionKind::Map;
                 region.map = map_info().inner;
                 region.writable = false;
@@ -236,6 +248,8 @@ bool HelperCall::result(const Num& size) {
                 if (found) x.out_.notes.result_non_null = true;
             }
             if (row.result == ResultKind::MapValue) region.nullable = false;
+            if (platform::lookup_result(map_info().type) == platform::LookupResult::ReadOnlyValue)
+                region.writable = false;
             break;
         case ResultKind::RecordOrNull:
             region.kind = RegionKind::Memory;
@@ -271,10 +285,9 @@ bool HelperCall::result(const Num& size) {
         return true;
     }
     if (region.kind == RegionKind::Object) region.writable = false;
-    const bool acquires = (row.effects & effect::Acquire) != 0;
     region.owned = acquires;
     // Casts give the same socket in another shape (kernel: is_ptr_cast_function).
-    const bool cast = id == HelperId::SkFullsock || id == HelperId::TcpSock;
+    const bool cast = (row.effects & effect::Cast) != 0;
     if (region.kind == RegionKind::Object && cast) region.length = socket;
     const Sym base = new_region(s, region, x.at_);
     if (acquires) s.references.push_back({base, x.at_});
