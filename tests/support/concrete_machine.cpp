@@ -466,6 +466,7 @@ bool Machine::argument(HelperId id, const platform::HelperRow& row, unsigned i) 
     switch (row.args[i]) {
         case ArgKind::None:
         case ArgKind::Scalar:
+        case ArgKind::Anything:
         case ArgKind::CallbackContext:
         case ArgKind::Size: return true;
         case ArgKind::SizeOrZero: return true;

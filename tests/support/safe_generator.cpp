@@ -687,7 +687,7 @@ class Generator {
             for (int tries = 0; tries < 24 && !map; ++tries) {
                 const uint32_t index = c_.below(static_cast<uint32_t>(maps.size()));
                 platform::MapType type{};
-                if (platform::map_type_from_linux(maps[index].type, &type) && platform::helper_takes_map(id, type)) map = index;
+                if (platform::map_type_from_linux(maps[index].type, &type) && platform::helper_takes_map(id, type, out_.type)) map = index;
             }
             if (!map) return;
         }

@@ -147,6 +147,7 @@ std::optional<Rule> rule_of(const Error& error) {
         {Errc::NotPermitted, "GPL", Rule::Licence},
         {Errc::Rejected, "may not call helper", Rule::UnknownHelper},
         {Errc::Rejected, "packet load", Rule::WrongProgramType},
+        {Errc::Rejected, "cannot use maps with", Rule::WrongProgramType},
         {Errc::Rejected, "context pointer was moved", Rule::ContextModified},
         {Errc::Rejected, "helper", Rule::ArgumentType},
         {Errc::Rejected, "of struct", Rule::ContextAccess},

@@ -11,6 +11,9 @@
 
 #include <fmt/format.h>
 
+#include "isa/insn.hpp"
+#include "platform/program_type.hpp"
+
 namespace skep::verifier {
 
 namespace {
@@ -178,6 +181,49 @@ bool has_exceptions(const object::ObjectSpec& spec, const object::LinkedProgram&
     return false;
 }
 
+/// Whether a function of the program takes a dynamic pointer, by its prototype in BTF.
+bool takes_dynptr(const object::ObjectSpec& spec, const object::LinkedProgram& program) {
+    if (spec.btf == nullptr) return false;
+    const btf::Btf& btf = *spec.btf;
+    for (const uint32_t function : program.func_types) {
+        if (function == 0) continue;
+        const btf::Type& proto = btf.type(btf.strip(btf.type(function).type));
+        for (const btf::Param& param : btf.params(proto)) {
+            const btf::Type& pointer = btf.type(btf.strip(param.type));
+            if (pointer.kind == btf::Kind::Ptr && btf.name(btf.strip(pointer.type)) == "bpf_dynptr") return true;
+        }
+    }
+    return false;
+}
+
+/// Fields that Linux lets no program of the type have in its maps (check_map_prog_compatibility): programs that run
+/// anywhere, in interrupts too, could wait for themselves. Null: no objection.
+const char* forbidden_field(platform::ProgramType type, SpecialKind kind) {
+    using platform::ProgramType;
+    const bool tracing = type == ProgramType::Kprobe || type == ProgramType::Tracepoint ||
+                         type == ProgramType::PerfEvent || type == ProgramType::RawTracepoint ||
+                         type == ProgramType::RawTracepointWritable;
+    switch (kind) {
+        case SpecialKind::SpinLock: return tracing || type == ProgramType::SocketFilter ? "spin locks" : nullptr;
+        case SpecialKind::Timer: return tracing ? "timers" : nullptr;
+        case SpecialKind::NotModelled: return nullptr;
+    }
+    return nullptr;
+}
+
+/// The first instruction that names map `index`.
+isa::InsnIndex first_use(const object::LinkedProgram& program, size_t index) {
+    for (isa::InsnIndex at = 0; at < program.code.size();) {
+        const Result<isa::Insn> insn = isa::decode(program.code, at);
+        if (!insn) break;
+        const isa::Operation operation = insn->row().operation;
+        const bool map = operation == isa::Operation::LdMapFd || operation == isa::Operation::LdMapValue;
+        if (map && static_cast<size_t>(static_cast<uint32_t>(insn->imm)) == index) return at;
+        at += insn->slots();
+    }
+    return 0;
+}
+
 Result<MapInfo> describe(const object::ObjectSpec& spec, const object::MapSpec& map, platform::MapType type) {
     MapInfo info;
     info.name = map.name;
@@ -237,8 +283,21 @@ Result<Subject> make_subject(const object::ObjectSpec& spec, std::shared_ptr<con
                      fmt::format("program \"{}\" throws exceptions, which are not modelled", program->linked.name),
                      "it has the declaration tag exception_callback");
     }
+    if (takes_dynptr(spec, program->linked)) {
+        return Error(Errc::Unsupported, Where{.file = spec.file, .section = program->linked.section},
+                     "a function takes a dynamic pointer (struct bpf_dynptr), which is not modelled");
+    }
     for (const MapUse& use : program->maps) {
         SKEP_ASSIGN(MapInfo info, describe(spec, spec.maps[use.map], use.type));
+        for (const SpecialField& field : info.special) {
+            const char* what = forbidden_field(program->type, field.kind);
+            if (what == nullptr) continue;
+            const isa::InsnIndex at = first_use(program->linked, subject.maps.size());
+            return Error(
+                Errc::Rejected, Where{.file = spec.file, .section = program->linked.section, .insn = at},
+                fmt::format("{} programs cannot use maps with {}", platform::program_type_name(program->type), what),
+                fmt::format("map \"{}\" has a {} in its values", info.name, field.type));
+        }
         subject.maps.push_back(std::move(info));
     }
     for (size_t i = 0; i < count; ++i) {
