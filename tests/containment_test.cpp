@@ -2,6 +2,7 @@
 // Random programs that the verifier accepts, run on inputs of chance: every state that a run is in is one that the
 // certificate describes, every access lies inside its region, no run takes more than the cost, every fact holds.
 // SKEP_CONTAIN_SECONDS, SKEP_CONTAIN_SEED: long runs by hand (script/fuzz verifier).
+// Built with a seeded verifier (tests/seeded): SKEP_SEEDED_BUG is the bug to wake; the run must find it.
 // SKEP_CONTAIN_PROGRAM: one program, printed, with the reason if it is refused.
 #include <gtest/gtest.h>
 
@@ -18,6 +19,9 @@
 #include "support/containment.hpp"
 #include "support/safe_generator.hpp"
 #include "verifier/verify.hpp"
+#ifdef SKEP_SEEDED_BUGS
+#include "verifier/seeded.hpp"
+#endif
 
 namespace skep {
 namespace {
@@ -125,6 +129,9 @@ std::string examine(uint64_t seed, uint64_t number, Counts& counts, bool tell) {
 }
 
 TEST(VerifierContainment, EveryStateOfARunIsInsideTheCertificate) {
+#ifdef SKEP_SEEDED_BUGS
+    verifier::seeded_bug = static_cast<unsigned>(given("SKEP_SEEDED_BUG").value_or(0));
+#endif
     const uint64_t seed = given("SKEP_CONTAIN_SEED").value_or(1);
     const auto one = given("SKEP_CONTAIN_PROGRAM");
     const auto seconds = given("SKEP_CONTAIN_SECONDS");

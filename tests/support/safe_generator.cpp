@@ -70,7 +70,7 @@ class Generator {
   private:
     isa::InsnIndex here() const { return static_cast<isa::InsnIndex>(code_.size()); }
     void emit(const Insn& insn) { isa::append(code_, insn); }
-    uint8_t r(uint32_t n) const { return static_cast<uint8_t>(n); }
+    static uint8_t r(uint32_t n) { return static_cast<uint8_t>(n); }
     bool is_number(unsigned reg) const { return (numbers_ >> reg & 1) != 0; }
     void number(unsigned reg) { numbers_ = static_cast<uint16_t>(numbers_ | 1u << reg); }
     void junk(unsigned reg) { numbers_ = static_cast<uint16_t>(numbers_ & ~(1u << reg)); }
@@ -80,8 +80,7 @@ class Generator {
         emit(insn);
     }
     void go(Label& label) {
-        const bool far = c_.chance(4);
-        branch(label, {.op = far ? Op::JaLong : Op::Ja});
+        branch(label, {.op = c_.chance(4) ? Op::JaLong : Op::Ja});
         dead_ = true;
     }
     void place(Label& label) {
@@ -210,31 +209,31 @@ class Generator {
         emit(insn);
         number(insn.dst);
     }
-    /// x << k >> k, an alignment, a sign test, a difference: what compilers make of C.
+    /// x << k >> k, an alignment, a difference, a quotient of what is known to be large: what compilers make of C.
     void idiom() {
         const uint8_t a = number_target(), b = any_number();
-        switch (c_.below(5)) {
-            case 0: {
-                const int k = c_.chance(2) ? 32 : 56;
-                emit({.op = Op::Lsh64K, .dst = a, .imm = k});
-                emit({.op = c_.chance(2) ? Op::Rsh64K : Op::Arsh64K, .dst = a, .imm = k});
-                break;
-            }
-            case 1:
-                emit({.op = Op::Add64K, .dst = a, .imm = 7});
-                emit({.op = Op::And64K, .dst = a, .imm = -8});
-                break;
+        const int k = c_.chance(2) ? 32 : 56;
+        const auto two = [&](const Insn& first, const Insn& second) { emit(first), emit(second); };
+        // clang-format off
+        switch (c_.below(6)) {
+            case 0: two({.op = Op::Lsh64K, .dst = a, .imm = k}, {.op = c_.chance(2) ? Op::Rsh64K : Op::Arsh64K, .dst = a, .imm = k}); break;
+            case 1: two({.op = Op::Add64K, .dst = a, .imm = 7}, {.op = Op::And64K, .dst = a, .imm = -8}); break;
             case 2: emit({.op = Op::Xor64K, .dst = a, .imm = -1}); break;
-            case 3:
-                emit({.op = Op::Mov32X, .dst = a, .src = b});
-                emit({.op = Op::Lsh64K, .dst = a, .imm = static_cast<int32_t>(c_.below(4))});
-                break;
+            case 3: two({.op = Op::Mov32X, .dst = a, .src = b}, {.op = Op::Lsh64K, .dst = a, .imm = static_cast<int32_t>(c_.below(4))}); break;
+            case 4: two({.op = Op::Sub64X, .dst = a, .src = b}, {.op = Op::Add64X, .dst = a, .src = b}); break;
             default:
-                emit({.op = Op::Sub64X, .dst = a, .src = b});
-                emit({.op = Op::Add64X, .dst = a, .src = b});
+                if (a == b || (pinned_ >> b & 1) != 0 || b == 6) break;
+                two({.op = Op::Or64K, .dst = a, .imm = 64}, {.op = Op::And64K, .dst = b, .imm = 7});
+                emit({.op = any_division(), .dst = a, .src = b});
                 break;
         }
+        // clang-format on
         number(a);
+    }
+    Op any_division() {
+        static constexpr Op all[] = {Op::Div64X,  Op::Mod64X, Op::Div32X, Op::Mod32X, Op::Sdiv64X,
+                                     Op::Smod64X, Op::Rsh64X, Op::Lsh64X, Op::Arsh32X};
+        return all[c_.below(std::size(all))];
     }
     void spill() {
         if (c_.chance(2)) {
@@ -249,13 +248,26 @@ class Generator {
             number(reg);
         }
     }
+    /// Of two numbers, or of something made of them, while they stay what they are.
     Insn comparison() {
         const isa::Row& row = any_row(c_.chance(3) ? Form::JumpSrc : Form::JumpImm);
         Insn insn{.op = row.op, .dst = any_number(), .imm = constant()};
-        if (row.has_src()) {
-            insn.src = any_number();
-            if (!is_number(insn.dst)) insn.dst = insn.src;
+        if (row.has_src()) insn.src = any_number();
+        if (row.has_src() && !is_number(insn.dst)) insn.dst = insn.src;
+        if (!c_.chance(3)) return insn;
+        const uint8_t made = target(), other = any_number();
+        if (made == insn.dst || made == insn.src || made == other) return insn;
+        static constexpr Op with_constant[] = {Op::Add64K, Op::Sub64K, Op::Lsh64K, Op::Rsh64K, Op::And64K, Op::Mul64K};
+        emit({.op = c_.chance(4) ? Op::Mov32X : Op::Mov64X, .dst = made, .src = insn.dst});
+        if (c_.chance(2)) {
+            emit({.op = c_.chance(2) ? Op::Add64X : Op::Sub64X, .dst = made, .src = other});
+        } else {
+            const uint32_t which = c_.below(6);
+            emit({.op = with_constant[which],
+                  .dst = made,
+                  .imm = which / 2 == 1 ? static_cast<int32_t>(c_.below(64)) : constant()});
         }
+        number(insn.dst = made);
         return insn;
     }
     void condition(unsigned depth) {
@@ -274,7 +286,7 @@ class Generator {
 
     /// Makes `reg`, a number, lie in [0, limit], or goes to `out`. Now and then it is just too weak.
     void bound(uint8_t reg, int limit, Label& out) {
-        if (c_.chance(40)) ++limit;
+        if (c_.chance(16)) ++limit;
         const auto at_most = [&](Op above, Op at_least) {
             if (c_.chance(2)) {
                 branch(out, {.op = above, .dst = reg, .imm = limit});
@@ -298,7 +310,7 @@ class Generator {
                 at_most(Op::Jgt32K, Op::Jge32K);
                 break;
             case 6:
-                branch(out, {.op = Op::Jslt64K, .dst = reg, .imm = 0});
+                if (!c_.chance(12)) branch(out, {.op = Op::Jslt64K, .dst = reg, .imm = 0});
                 at_most(Op::Jsgt64K, Op::Jsge64K);
                 break;
             case 7:
@@ -393,7 +405,8 @@ class Generator {
         const int width = static_cast<int>(row.access_bytes());
         if (bytes < width) return;
         Insn insn{.op = row.op, .imm = constant()};
-        int at = static_cast<int>(c_.below(static_cast<uint32_t>(bytes - width) + 1 + (c_.chance(60) ? 1 : 0)));
+        int at = static_cast<int>(c_.below(static_cast<uint32_t>(bytes - width) + 1));
+        if (c_.chance(50)) at = bytes - width + 1;
         if (row.is_atomic() || row.operation == Operation::LoadAcquire || row.operation == Operation::StoreRelease ||
             pointer == 10)
             at -= at % width;
@@ -441,7 +454,6 @@ class Generator {
         after_call();
     }
     bool calls_possible() const { return (pinned_ & 0x3f) == 0; }
-
     void key(uint32_t map) {
         if (c_.chance(3)) {
             emit({.op = Op::StW,
@@ -567,18 +579,11 @@ class Generator {
         junk(data), junk(end), junk(probe);
     }
     void end_check(uint8_t probe, uint8_t end, Label& out) {
-        switch (c_.below(4)) {
-            case 0: branch(out, {.op = Op::Jgt64X, .dst = probe, .src = end}); break;
-            case 1: branch(out, {.op = Op::Jlt64X, .dst = end, .src = probe}); break;
-            case 2:
-                emit({.op = Op::Jle64X, .dst = probe, .src = end, .offset = 1});
-                branch(out, {.op = Op::Ja});
-                break;
-            default:
-                emit({.op = Op::Jge64X, .dst = end, .src = probe, .offset = 1});
-                branch(out, {.op = Op::Ja});
-                break;
-        }
+        const bool mirrored = c_.chance(2);
+        const uint8_t left = mirrored ? end : probe, right = mirrored ? probe : end;
+        if (c_.chance(2)) return branch(out, {.op = mirrored ? Op::Jlt64X : Op::Jgt64X, .dst = left, .src = right});
+        emit({.op = mirrored ? Op::Jge64X : Op::Jle64X, .dst = left, .src = right, .offset = 1});
+        branch(out, {.op = Op::Ja});
     }
     void stack_access() { variable_access(10, numbers_low, numbers_high - numbers_low, true, c_.chance(3) ? 8 : 1); }
 
@@ -592,7 +597,6 @@ class Generator {
         const int32_t step = c_.chance(3) ? static_cast<int32_t>(1 + c_.below(4)) : 1;
         const int32_t rounds = static_cast<int32_t>(1 + c_.below(c_.chance(6) ? 300 : 12));
         const bool down = c_.chance(4);
-        const bool exact = c_.chance(3);
         const int32_t first = down ? rounds * step : 0, last = down ? 0 : rounds * step;
         for (unsigned reg = 0; reg <= 5; ++reg) junk(reg);
         const unsigned before = saved_pins_;
@@ -620,7 +624,7 @@ class Generator {
         }
         emit({.op = Op::Add64K, .dst = held, .imm = down ? -step : step});
         if (!in_register) emit({.op = Op::StxDw, .dst = 10, .src = held, .offset = slot});
-        const Op again = exact          ? Op::Jne64K
+        const Op again = c_.chance(3)   ? Op::Jne64K
                          : down         ? (c_.chance(2) ? Op::Jsgt64K : Op::Jgt64K)
                          : c_.chance(3) ? Op::Jslt64K
                          : c_.chance(3) ? Op::Jlt32K
@@ -778,7 +782,6 @@ class Generator {
         emit({.op = Op::And64K, .dst = 0, .imm = 1});
         emit({.op = Op::Exit});
     }
-
     Choices& c_;
     SafeProgram out_;
     isa::Code code_;
@@ -786,8 +789,7 @@ class Generator {
     std::vector<isa::InsnIndex> callbacks_;
     uint16_t numbers_ = 0;
     unsigned pinned_ = 0, saved_pins_ = 0;
-    unsigned loops_ = 0;
-    unsigned functions_ = 1, current_ = 0;
+    unsigned loops_ = 0, functions_ = 1, current_ = 0;
     bool dead_ = false;
 };
 
