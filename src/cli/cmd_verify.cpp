@@ -8,6 +8,7 @@
 #include "cli/file.hpp"
 #include "cli/verify/examine.hpp"
 #include "platform/program_type.hpp"
+#include "program/personality.hpp"
 
 namespace skep::cli {
 
@@ -33,6 +34,7 @@ Result<VerifyOptions> options_from(const Arguments& arguments) {
             return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type), {},
                          "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
     }
+    options.bind.personality = personality_from_name(arguments.text_or("personality", ""));
     if (const auto name = arguments.text("platform")) {
         SKEP_ASSIGN(options.platform, platform_named(*name));
     }
@@ -76,6 +78,8 @@ constexpr OptionSpec options[] = {
     {"-p,--program", Kind::Text, "NAME", "only this program"},
     {"-s,--section", Kind::Text, "NAME", "only the programs of this section"},
     {"--type", Kind::Text, "TYPE", "the program type, where the section's name does not say it"},
+    {"--personality", Kind::Choice, "linux|windows",
+     "whose headers the object was compiled against, if that cannot be told"},
     {"--platform", Kind::Text, "NAME",
      "helpers, maps and fields that this platform lacks are refused: linux-6.12, ..."},
     {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
