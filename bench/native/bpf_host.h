@@ -76,12 +76,12 @@ struct native_map {
     void** place;
 };
 #define NATIVE_MAP_ROW(map) {#map, (void**)&map},
-#define NATIVE_PROGRAM(name, context_type, MAPS)                                                         \
-    uint64_t native_##name(void* context, struct skep_runtime_context* run, const void* self) {          \
-        (void)self;                                                                                      \
-        native_run = run;                                                                                \
-        return (uint32_t)name((struct context_type*)context);                                            \
-    }                                                                                                    \
+#define NATIVE_PROGRAM(name, context_type, MAPS)                                                \
+    uint64_t native_##name(void* context, struct skep_runtime_context* run, const void* self) { \
+        (void)self;                                                                             \
+        native_run = run;                                                                       \
+        return (uint32_t)name((struct context_type*)context);                                   \
+    }                                                                                           \
     const struct native_map native_##name##_maps[] = {MAPS(NATIVE_MAP_ROW){0, 0}};
 
 #endif

@@ -37,7 +37,7 @@ class Reader {
     Result<void> read_slots();        // read_btf_maps.cpp: initial contents of maps, from relocations of .maps
     Result<void> read_tail_slots();   // read_legacy_maps.cpp: iproute2's sections "MAP/KEY"
     Result<std::string> read_note(Bytes note);
-    void classify_rest();             // read_object.cpp: what nobody asked for
+    void classify_rest();  // read_object.cpp: what nobody asked for
 
     /// Index of the section of this name; 0 (the null section) if there is none.
     uint32_t section_named(std::string_view name) const;

@@ -140,9 +140,7 @@ int skep_os_wait(const uint32_t* word, uint32_t expected, uint64_t timeout_ns) {
 void skep_os_wake(const uint32_t* word, uint32_t count) { (void)word, (void)count; }
 
 /* A driver's programs run in whatever process was interrupted; the tests ask nothing of it. */
-void skep_os_current_process(void* out) {
-    RtlZeroMemory(out, 40); /* struct skep_os_process */
-}
+void skep_os_current_process(void* out) { RtlZeroMemory(out, 40); /* struct skep_os_process */ }
 
 void skep_os_random(void* out, size_t bytes) {
     unsigned char* to = out;

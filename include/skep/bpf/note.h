@@ -10,11 +10,11 @@
 #define SKEP_BPF_WINDOWS 2
 
 /* An ELF note: sizes of name and description, type 1, the name padded to words, and one word. */
-#define SKEP_BPF_PERSONALITY(which)                                                          \
-    static const struct {                                                                    \
-        unsigned int name_bytes, words_bytes, type;                                          \
-        char name[8];                                                                        \
-        unsigned int personality;                                                            \
+#define SKEP_BPF_PERSONALITY(which)                 \
+    static const struct {                           \
+        unsigned int name_bytes, words_bytes, type; \
+        char name[8];                               \
+        unsigned int personality;                   \
     } skep_bpf_note __attribute__((section(".note.skep"), used, aligned(4))) = {5, 4, 1, "skep", which}
 
 #endif

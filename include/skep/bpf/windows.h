@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ABI of eBPF for Windows for programs in C (clang -target bpf), under the names that libbpf's programs use: helper
- * numbers, map types, contexts and verdicts are that system's. Instead of <linux/bpf.h> and <bpf/bpf_helpers.h>. Written
- * from the facts of its public headers; not a copy of them. Objects carry that system's mark and skep's note. */
+ * numbers, map types, contexts and verdicts are that system's. Instead of <linux/bpf.h> and <bpf/bpf_helpers.h>.
+ * Written from the facts of its public headers; not a copy of them. Objects carry that system's mark and skep's note.
+ */
 #ifndef SKEP_BPF_WINDOWS_H
 #define SKEP_BPF_WINDOWS_H
 
@@ -18,7 +19,7 @@ typedef __INT64_TYPE__ int64_t;
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-#define __uint(name, value) int (*name)[value]
+#define __uint(name, value) int(*name)[value]
 #define __type(name, value) typeof(value)* name
 #define __array(name, value) typeof(value)* name[]
 
@@ -159,7 +160,8 @@ static long (*const bpf_redirect_map)(void* map, uint32_t key, uint64_t flags) =
 /* Helpers of one program type. */
 static long (*const bpf_xdp_adjust_head)(xdp_md_t* ctx, int delta) = (void*)0x10000;
 static uint64_t (*const bpf_sock_addr_get_current_pid_tgid)(bpf_sock_addr_t* ctx) = (void*)0x10000;
-static int (*const bpf_sock_addr_set_redirect_context)(bpf_sock_addr_t* ctx, void* data, uint32_t size) = (void*)0x10001;
+static int (*const bpf_sock_addr_set_redirect_context)(bpf_sock_addr_t* ctx, void* data,
+                                                       uint32_t size) = (void*)0x10001;
 static uint64_t (*const bpf_sock_ops_get_flow_id)(bpf_sock_ops_t* ctx) = (void*)0x10000;
 static int (*const bpf_process_get_image_path)(process_md_t* ctx, uint8_t* path, uint32_t size) = (void*)0x10000;
 

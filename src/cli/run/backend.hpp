@@ -30,7 +30,7 @@ struct RunOptions {
     uint32_t ifindex = 1;
     std::shared_ptr<const module::LoadedModule> native;  ///< whose code runs; null: an engine compiles
     bool unverified = false;                             ///< do not verify (development builds)
-    std::optional<platform::Personality> personality;  ///< nothing: by the object's evidence
+    std::optional<platform::Personality> personality;    ///< nothing: by the object's evidence
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
 };
 

@@ -13,8 +13,8 @@
 
 namespace skep::runtime {
 
-/// Indexed by platform::HelperId; null: this runtime does not offer it. Behind the helpers, at helper_functions_count + id,
-/// the same with results in eBPF for Windows' numbers (platform::helper_index).
+/// Indexed by platform::HelperId; null: this runtime does not offer it. Behind the helpers, at helper_functions_count +
+/// id, the same with results in eBPF for Windows' numbers (platform::helper_index).
 const skep_helper_fn* helper_functions();
 inline constexpr size_t helper_functions_count = platform::helper_count;
 

@@ -86,7 +86,8 @@ Result<maps::MapDef> map_def(const MapSpec& spec, platform::Personality personal
             .in_section(spec.section);
     }
     // There is no such flag on Windows, and without it Linux makes no tree.
-    if (personality == platform::Personality::Windows && def.type == MapType::LpmTrie) def.flags |= maps::flag_no_prealloc;
+    if (personality == platform::Personality::Windows && def.type == MapType::LpmTrie)
+        def.flags |= maps::flag_no_prealloc;
     if (def.type == MapType::PerfEventArray) {
         if (def.max_entries == 0) def.max_entries = lanes;
         if (def.key_size == 0) def.key_size = 4;

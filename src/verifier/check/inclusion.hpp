@@ -41,7 +41,8 @@ class Inclusion {
     bool holds(State& s, const State& t);
     /// Why not, after `holds` gave false: static text.
     const char* why() const { return why_; }
-    /// Work done so far, in comparisons of forms and facts: a hostile certificate must not get much of it for its bytes.
+    /// Work done so far, in comparisons of forms and facts: a hostile certificate must not get much of it for its
+    /// bytes.
     uint64_t work() const { return work_; }
     /// sigma of a form over `t`'s symbols, after `holds` gave true.
     std::optional<Val> image(const Val& form) const;

@@ -63,8 +63,8 @@ struct Subject {
     uint16_t function_at(isa::InsnIndex insn) const;
 };
 
-/// Errors: Unsupported, naming the map, field or function that is not modelled; Rejected where a map has what no program
-/// of this type may use.
+/// Errors: Unsupported, naming the map, field or function that is not modelled; Rejected where a map has what no
+/// program of this type may use.
 Result<Subject> make_subject(const object::ObjectSpec& spec, std::shared_ptr<const BoundProgram> program,
                              const Options& options = {});
 
