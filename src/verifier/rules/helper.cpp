@@ -222,7 +222,14 @@ bool HelperCall::result(const Num& size) {
     bool pointer = true;
     bool acquires = (row.effects & effect::Acquire) != 0;
     switch (row.result) {
-        case ResultKind::Void: s.unset_reg(0); return true;
+        case ResultKind::Void:
+            // A tail call that failed: Linux says nothing, eBPF for Windows an error.
+            if (x.subject_.program->bindings[x.at_].result != platform::ResultMap::EbpfResult) {
+                s.unset_reg(0);
+                return true;
+            }
+            pointer = false;
+            break;
         case ResultKind::Scalar:
         case ResultKind::Status: pointer = false; break;
         case ResultKind::MapValueOrNull:
