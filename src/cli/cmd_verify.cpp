@@ -50,8 +50,12 @@ runtime::TargetTypes target_from(const Arguments& arguments) {
 
 Result<int> run_verify(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("OBJECT");
-    SKEP_ASSIGN(const VerifyOptions options, options_from(arguments));
+    SKEP_ASSIGN(VerifyOptions options, options_from(arguments));
     SKEP_ASSIGN(object::ObjectSpec spec, read_object_file(path));
+    if (!options.bind.personality && find_personality(spec).evidence.empty()) {
+        // No helper, context access or section says whose it is, so it is safe on both systems or on none.
+        options.bind.personality = platform::Personality::Linux;
+    }
     SKEP_ASSIGN(const std::vector<uint32_t> chosen,
                 chosen_programs(spec, arguments.text("program"), arguments.text("section")));
     const auto certificate = arguments.text("certificate");

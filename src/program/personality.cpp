@@ -119,6 +119,8 @@ class Detective {
         if (type == ProgramType::Xdp) accesses(*linked, program);
     }
 
+    /// Numbers that only one system has. (A number that both have, and that Linux does not give to this program type,
+    /// says nothing: it may as well be a program that Linux refuses.)
     void helpers(const object::LinkedProgram& linked, const object::ProgramSpec& program, ProgramType type) {
         for (isa::InsnIndex at = 0; at < linked.code.size();) {
             const auto insn = isa::decode(linked.code, at);
@@ -138,10 +140,6 @@ class Detective {
                 if (windows && !linux)
                     add(Personality::Windows,
                         fmt::format("{} calls helper {:#x}, a number Linux has not", program.name, number));
-                if (linux && windows && (platform::linux_users(on_linux) & platform::program_type_bit(type)) == 0)
-                    add(Personality::Windows,
-                        fmt::format("{} calls helper {}: on Linux {}, which {} programs have not", program.name, number,
-                                    platform::helper_name(on_linux), platform::program_type_name(type)));
             }
             at += insn->slots();
         }

@@ -90,6 +90,18 @@ bool HelperCall::fixed_memory(unsigned reg, const Val& v, uint32_t bytes, Access
     return memory(reg, v, Val::constant(bytes), access);
 }
 
+/// The helper stores a word there at once. Regions begin at multiples of 8.
+bool HelperCall::aligned(unsigned reg, const Val& v, uint32_t bytes) {
+    const auto p = pointer_of(x.s, v);
+    if (!p) return false;
+    const Num offset = x.number(p->offset);
+    if (((offset.bits.value | offset.bits.mask) & (bytes - 1)) == 0) return true;
+    return x.fail(Rule::Misaligned,
+                  "argument " + std::to_string(reg) + " of " + name + " is " + x.describe(v) +
+                      ", not known to be a multiple of " + std::to_string(bytes),
+                  static_cast<int>(reg));
+}
+
 bool HelperCall::sized_memory(unsigned i, const Val& v, Access access, bool or_null) {
     State& s = x.s;
     const unsigned reg = i + 1, size_reg = i + 2;
@@ -126,7 +138,7 @@ bool HelperCall::sized_memory(unsigned i, const Val& v, Access access, bool or_n
         return wrong(Rule::ArgumentNull, reg, v, "memory, since the size is not 0");
     }
     if (n.umax() == 0) {  // nothing is touched; it must still be memory
-        return is_null(v) || pointer_of(s, v) ? true : wrong(Rule::ArgumentType, reg, v, "a pointer to memory");
+        return pointer_of(s, v) ? true : wrong(Rule::ArgumentType, reg, v, "a pointer to memory");
     }
     return memory(reg, v, size, access);
 }

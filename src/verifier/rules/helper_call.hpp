@@ -22,6 +22,7 @@ class HelperCall {
     bool map_argument(unsigned reg, const Val& v);
     bool context_argument(unsigned reg, const Val& v);
     bool fixed_memory(unsigned reg, const Val& v, uint32_t bytes, Access access);
+    bool aligned(unsigned reg, const Val& v, uint32_t bytes);
     bool sized_memory(unsigned i, const Val& v, Access access, bool or_null);
     bool memory(unsigned reg, const Val& v, const Val& size, Access access);
     bool record_argument(unsigned reg, const Val& v);
