@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "btf/test_types.hpp"
+#include "platform/program_type.hpp"
 
 namespace skep::verifier {
 namespace {
@@ -13,7 +14,8 @@ using btf::TypeId;
 using btf::Types;
 
 /// A subject over one array map whose value has type `value` of `types`, `bytes` long.
-Result<Subject> subject_of(const Types& types, TypeId value, uint32_t bytes) {
+Result<Subject> subject_of(const Types& types, TypeId value, uint32_t bytes,
+                           platform::ProgramType type = platform::ProgramType::SchedCls) {
     object::ObjectSpec spec;
     spec.file = "test.o";
     auto btf = types.parse();
@@ -28,6 +30,7 @@ Result<Subject> subject_of(const Types& types, TypeId value, uint32_t bytes) {
     map.value_type = value;
     spec.maps.push_back(map);
     BoundProgram program;
+    program.type = type;
     program.maps.push_back({0, platform::MapType::Array});
     return make_subject(spec, std::make_shared<const BoundProgram>(std::move(program)));
 }
@@ -57,6 +60,16 @@ TEST_F(SpecialFields, LocksAndTimersAreFoundInNestedStructsBehindTypedefs) {
     EXPECT_EQ(subject->maps[0].special,
               (std::vector<SpecialField>{{SpecialKind::Timer, 16, 16, "struct bpf_timer"},
                                          {SpecialKind::SpinLock, 32, 4, "struct bpf_spin_lock"}}));
+}
+
+TEST_F(SpecialFields, ProgramsThatMayRunInsideALockHaveNone) {
+    using platform::ProgramType;
+    for (const ProgramType type : {ProgramType::SocketFilter, ProgramType::Kprobe, ProgramType::Tracepoint})
+        EXPECT_FALSE(subject_of(types, lock, 4, type).ok()) << platform::program_type_name(type);
+    for (const ProgramType type : {ProgramType::SchedCls, ProgramType::Xdp, ProgramType::CgroupSkb})
+        EXPECT_TRUE(subject_of(types, lock, 4, type).ok()) << platform::program_type_name(type);
+    EXPECT_FALSE(subject_of(types, timer, 16, ProgramType::Kprobe).ok());
+    EXPECT_TRUE(subject_of(types, timer, 16, ProgramType::SocketFilter).ok());
 }
 
 TEST_F(SpecialFields, ASecondLockAndALockInAUnionAreNotModelled) {
