@@ -85,7 +85,9 @@ Report verify(const Subject& subject) {
         internal.insn = checked.error().where().insn.value_or(0);
         internal.what = checked.error().what();
         internal.known = checked.error().why();
-        if (!failure) failure = std::move(internal);
+        // A bound that is proved, and too high, says more than a budget that ended before.
+        const bool said = internal.rule != Rule::Internal && failure && rule_kind(failure->rule) == RuleKind::Limit;
+        if (!failure || said) failure = std::move(internal);
     }
     if (report.statistics.search_time.count() == 0) report.statistics.search_time = Clock::now() - begin;
     report.verdict = failure->verdict();

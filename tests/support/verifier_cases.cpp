@@ -73,6 +73,8 @@ Result<void> header(VerifierCase& one, std::string_view key, std::string_view va
             one.options.cost_limit = number;
         } else if (name == "steps" && number != 0) {
             one.options.step_budget = number;
+        } else if (name == "memory" && number != 0) {
+            one.options.memory_budget = number;
         } else {
             return bad(one, fmt::format("`{}` is no option", value));
         }
@@ -84,6 +86,8 @@ Result<void> header(VerifierCase& one, std::string_view key, std::string_view va
                                                      "policy", "limit",  "undecided"};
         if (std::ranges::find(known, one.expect) == std::end(known) || (one.expect == "accept") != one.code.empty())
             return bad(one, fmt::format("`expect: {}` is no expectation", value));
+    } else if (key == "rule") {
+        one.rule = value;
     } else if (key == "insn") {
         const auto number = number_of(value);
         if (!number) return bad(one, "insn is no number");

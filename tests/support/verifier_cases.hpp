@@ -7,7 +7,8 @@
 //     map: flows hash key=4 value=16 entries=8 lock=0 timer=8 kptr=8 flags=0x80
 //     map: outer array_of_maps entries=2 inner=flows
 //     data: table 01 02 03 04                     read-only data, frozen
-//     option: no-unset-stack                      or no-leaks, cost-limit=N, steps=N: the policy's or budget's options
+//     option: no-unset-stack                      or no-leaks, cost-limit=N, steps=N, memory=N: policy and budgets
+//     rule: V0207                                 accepted: the rule that it is just inside of
 //     expect: unsafe V0207                        or accept, unproven, policy, limit, undecided + code, refuse + code
 //     insn: 3                                     the instruction that the failure names; any if left out
 //     cost: 5                                     accepted: the bound on executed instructions
@@ -44,6 +45,7 @@ struct VerifierCase {
     verifier::Options options{.step_budget = 50'000};  // of programs of a few instructions
     std::string expect;  ///< "accept", "unsafe", "unproven", "refuse", "policy", "limit", "undecided"
     std::string code;    ///< "V0207"; empty for accept
+    std::string rule;    ///< the rule that an accepted one is just inside of; "" if none is named
     std::optional<uint32_t> insn;
     std::optional<uint64_t> cost;
     std::string text;  ///< assembler

@@ -172,7 +172,10 @@ bool Executor::in_bounds(Target& t, const Val& size, const Num& size_number, Acc
             hint += std::to_string(mask - 1);
         }
     }
-    fail(bounds_rule(region.kind),
+    // An offset that may be any number at all is the mistake, wherever it leads.
+    const bool unbounded = !t.constant && (t.low < -(int64_t{1} << 40) || t.high > (int64_t{1} << 40));
+    const bool in_memory = region.kind != RegionKind::Stack;
+    fail(unbounded && in_memory ? Rule::PointerRange : bounds_rule(region.kind),
          verb + where + " of a " + region_noun(region.kind) +
              (region.kind == RegionKind::Packet
                   ? ""

@@ -45,9 +45,13 @@ bool Executor::call_helper() {
 bool Executor::bind_problem() {
     const BindProblem* problem = subject_.program->problem_at(at_);
     if (problem == nullptr) return fail(Rule::NotModelled, "the instruction has no meaning on this platform");
+    // A packet load with the context in r6 has nothing wrong but the program type.
+    const auto r6 = s.is_set(6) ? pointer_of(s, s.reg(6)) : std::nullopt;
+    const bool holds_context = r6 && s[r6->base].region.kind == RegionKind::Context && r6->offset == Val::constant(0);
     const Rule rule = problem->kind == BindProblem::Kind::NotModelled ? Rule::NotModelled
                       : problem->code == Errc::NotPermitted           ? Rule::Licence
                       : row_.is_call()                                ? Rule::UnknownHelper
+                      : row_.is_packet_load() && holds_context        ? Rule::WrongProgramType
                                                                       : Rule::ContextAccess;
     return fail(rule, problem->what, -1, problem->why, {}, problem->hint);
 }
@@ -108,7 +112,7 @@ bool HelperCall::argument(unsigned i) {
         case ArgKind::Func: {
             const auto p = pointer_of(s, v);
             if (!p || s[p->base].region.kind != RegionKind::Function || v != Val::symbol(p->base)) {
-                return wrong(Rule::ArgumentType, reg, v, "a function of this program");
+                return wrong(Rule::CallbackShape, reg, v, "a function of this program");
             }
             function = s[p->base].region.map;
             return true;

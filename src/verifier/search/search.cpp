@@ -41,6 +41,8 @@ struct Node {
     uint32_t parent = none;  ///< the node whose walk made it first
     uint32_t path = none;    ///< the way from there, in the pool
     bool queued = false;
+    bool exits = false;  ///< a walk from here reached the end of the program
+    bool exact = false;  ///< as it was made, no join or widening lay behind it
     std::vector<uint32_t> targets;
 };
 
@@ -254,6 +256,7 @@ class Search {
         node.cut = cut;
         node.parent = from;
         node.path = path;
+        node.exact = !s.lossy;
         memory_ += sizeof(State) + s.symbols.size() * sizeof(Symbol) + 64;
         for (const Frame& f : s.frames) memory_ += f.stack == nullptr ? 0 : f.stack->size() * sizeof(Cell);
         node.state = std::move(s);
@@ -355,7 +358,7 @@ class Search {
         State s = nodes_[index].state;
         set_ghosts(s, nodes_[index].cut);
         uint32_t path = none;
-        bool going = true;
+        bool going = true, exits = false;
         while (going || !pending.empty()) {
             if (!going) {
                 Pending next = std::move(pending.back());
@@ -380,8 +383,8 @@ class Search {
             if (out.notes.later_map != no_map) note_root(out.notes.later_function, out.notes.later_map);
             switch (out.flow) {
                 case Flow::Failed: fail(std::move(*out.failure), index, path); return;
-                case Flow::Dead:
-                case Flow::Exit: going = false; continue;
+                case Flow::Exit: exits = true; [[fallthrough]];
+                case Flow::Dead: going = false; continue;
                 case Flow::Next:
                     if (out.taken) path = turn(path, at, Step::Kind::Taken);
                     break;
@@ -404,6 +407,7 @@ class Search {
             }
         }
         nodes_[index].targets = std::move(targets);
+        nodes_[index].exits = exits;
     }
 
     bool moves_in_loop(unsigned reg, InsnIndex at) const {
@@ -476,7 +480,7 @@ class Search {
         measures_.assign(cuts_.size(), {});
         for (uint32_t i = 0; i < cuts_.size(); ++i) {
             const Cut& c = cuts_[i];
-            if (c.loop == none || !(c.revisited || c.movement.empty())) continue;
+            if (c.loop == none || !(c.revisited || c.movement.empty() || !leaves(i))) continue;
             uint64_t shortest = UINT64_MAX;
             for (uint32_t k = 0; k < c.movement.size(); ++k) {
                 if (c.movement[k] != Movement::Up && c.movement[k] != Movement::Down) continue;
@@ -499,12 +503,13 @@ class Search {
             }
             if (shortest >= most_rounds && in_cycle(i)) {
                 Failure failure;
-                const bool endless =
-                    std::none_of(c.nodes.begin(), c.nodes.end(), [&](uint32_t n) { return nodes_[n].state.lossy; });
-                failure.rule = endless && measures_[i].candidate == none ? Rule::EndlessLoop : Rule::UnboundedLoop;
-                failure.certain = failure.rule == Rule::EndlessLoop;
+                const bool endless = !leaves(i);
+                failure.rule = endless ? Rule::EndlessLoop : Rule::UnboundedLoop;
+                failure.certain =
+                    endless && std::any_of(c.nodes.begin(), c.nodes.end(), [&](uint32_t n) { return nodes_[n].exact; });
                 failure.insn = c.place.insn;
-                failure.what = measures_[i].candidate == none
+                failure.what = endless ? "no run that gets here ever ends"
+                               : measures_[i].candidate == none
                                    ? "nothing that moves one way each round is known of this loop"
                                    : "the loop's counter has no useful bound";
                 failure.needs = "a number that each round makes larger (or smaller), and a bound on it";
@@ -513,6 +518,21 @@ class Search {
                 return;
             }
         }
+    }
+
+    /// Whether a run at the cut can get to the program's end.
+    bool leaves(uint32_t cut) const {
+        std::vector<bool> seen(nodes_.size(), false);
+        std::vector<uint32_t> todo = cuts_[cut].nodes;
+        while (!todo.empty()) {
+            const uint32_t n = todo.back();
+            todo.pop_back();
+            if (seen[n]) continue;
+            seen[n] = true;
+            if (nodes_[n].exits) return true;
+            todo.insert(todo.end(), nodes_[n].targets.begin(), nodes_[n].targets.end());
+        }
+        return false;
     }
 
     /// Whether a node of the cut can reach itself over the last walks' edges.
