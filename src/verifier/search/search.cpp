@@ -133,7 +133,7 @@ class Search {
                 if (s.frames[i].call != c.calls[i - 1]) return true;
             }
             const InsnIndex at = s.frames.size() == depth ? s.at.insn : s.frames[depth].call;
-            return !structure_.in_body(structure_.loops[c.loop], subject_, at);
+            return !structure_.loops[c.loop].holds(at);
         });
     }
 
@@ -414,7 +414,7 @@ class Search {
         return std::any_of(structure_.loops.begin(), structure_.loops.end(), [&](const Loop& loop) {
             const auto& moved = loop.candidates;
             const auto is_reg = [&](const Candidate& c) { return c.reg == reg; };
-            return structure_.in_body(loop, subject_, at) && std::any_of(moved.begin(), moved.end(), is_reg);
+            return loop.holds(at) && std::any_of(moved.begin(), moved.end(), is_reg);
         });
     }
 

@@ -7,6 +7,7 @@
 #include "platform/helper.hpp"
 #include "platform/limits.hpp"
 #include "verifier/certificate/cuts.hpp"
+#include "verifier/search/loops.hpp"
 
 namespace skep::verifier {
 
@@ -72,11 +73,6 @@ class Reader {
         return {};
     }
 
-    /// The instructions that may come next in the same function: none, one or two.
-    struct Successors {
-        std::array<InsnIndex, 2> at{};
-        unsigned count = 0;
-    };
     Successors successors(InsnIndex at) const {
         const isa::Insn& insn = out_.code[at];
         Successors out;
@@ -165,55 +161,16 @@ class Reader {
         return {};
     }
 
-    // Loops: targets of backward jumps from where they can be reached again.
     void find_loops() {
-        const size_t size = out_.code.size();
-        out_.loop_at.assign(size, none);
-        std::vector<std::vector<InsnIndex>> before(size);
-        std::vector<std::pair<InsnIndex, InsnIndex>> back;  // head, from
-        for (InsnIndex at = 0; at < size; at += out_.code[at].slots()) {
-            const Successors next = successors(at);
-            for (unsigned i = 0; i < next.count; ++i) {
-                before[next.at[i]].push_back(at);
-                if (next.at[i] <= at) back.push_back({next.at[i], at});
-            }
-        }
-        std::sort(back.begin(), back.end());
-        for (size_t i = 0; i < back.size();) {
-            const InsnIndex head = back[i].first;
-            const InsnIndex start = start_of(head);
-            Loop loop;
-            loop.head = head;
-            loop.body.assign(end_of(head) - start, false);
-            loop.body[head - start] = true;
-            std::vector<InsnIndex> todo;
-            for (; i < back.size() && back[i].first == head; ++i) todo.push_back(back[i].second);
-            while (!todo.empty()) {
-                const InsnIndex at = todo.back();
-                todo.pop_back();
-                if (loop.body[at - start]) continue;
-                loop.body[at - start] = true;
-                for (const InsnIndex from : before[at]) todo.push_back(from);
-            }
-            // From the head forward, inside: what is not reachable from it is no part of the loop.
-            std::vector<bool> reached(loop.body.size(), false);
-            todo.push_back(head);
-            bool returns = false;
-            while (!todo.empty()) {
-                const InsnIndex at = todo.back();
-                todo.pop_back();
-                if (reached[at - start]) continue;
-                reached[at - start] = true;
-                const Successors next = successors(at);
-                for (unsigned k = 0; k < next.count; ++k) {
-                    returns = returns || next.at[k] == head;
-                    if (loop.body[next.at[k] - start]) todo.push_back(next.at[k]);
-                }
-            }
-            if (!returns) continue;
-            loop.body = std::move(reached);
-            find_candidates(loop, start);
-            out_.loop_at[head] = static_cast<uint32_t>(out_.loops.size());
+        out_.loop_at.assign(out_.code.size(), none);
+        std::vector<Successors> next(out_.code.size());
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) next[at] = successors(at);
+        std::vector<InsnIndex> starts;
+        for (const auto& function : program_.subprograms) starts.push_back(function.start);
+        for (LoopShape& shape : find_loop_shapes(next, starts)) {
+            Loop loop{shape.head, shape.first, std::move(shape.body), {}};
+            find_candidates(loop);
+            out_.loop_at[loop.head] = static_cast<uint32_t>(out_.loops.size());
             out_.loops.push_back(std::move(loop));
         }
     }
@@ -222,9 +179,8 @@ class Reader {
     void find_order() {
         out_.order.assign(out_.code.size(), 0);
         const auto leaves = [&](InsnIndex from, InsnIndex to) {
-            return std::any_of(out_.loops.begin(), out_.loops.end(), [&](const Loop& loop) {
-                return out_.in_body(loop, subject_, from) && !out_.in_body(loop, subject_, to);
-            });
+            return std::any_of(out_.loops.begin(), out_.loops.end(),
+                               [&](const Loop& loop) { return loop.holds(from) && !loop.holds(to); });
         };
         const bool few_loops = out_.loops.size() <= 64;
         std::vector<bool> seen(out_.code.size(), false);
@@ -251,7 +207,8 @@ class Reader {
     }
 
     /// Places that the body moves by a constant, or stores to a fixed cell. At most six.
-    void find_candidates(Loop& loop, InsnIndex start) {
+    void find_candidates(Loop& loop) {
+        const InsnIndex start = loop.first;
         const auto add = [&](const Candidate& c) {
             if (loop.candidates.size() < 6 &&
                 std::find(loop.candidates.begin(), loop.candidates.end(), c) == loop.candidates.end()) {
@@ -559,12 +516,6 @@ class Reader {
 };
 
 }  // namespace
-
-bool Structure::in_body(const Loop& loop, const Subject& subject, InsnIndex insn) const {
-    const auto& program = subject.linked();
-    if (function[insn] != function[loop.head]) return false;
-    return loop.body[insn - program.subprograms[function[insn]].start];
-}
 
 StructureResult read_structure(const Subject& subject, bool keep_cells) {
     StructureResult result;

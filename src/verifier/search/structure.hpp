@@ -21,8 +21,11 @@ struct Candidate {
 
 struct Loop {
     isa::InsnIndex head = 0;
-    std::vector<bool> body;  ///< per slot of the function, from its start
+    isa::InsnIndex first = 0;  ///< lowest slot of the body
+    std::vector<bool> body;    ///< per slot from `first` to the highest one of the body
     std::vector<Candidate> candidates;
+
+    bool holds(isa::InsnIndex insn) const { return insn >= first && insn - first < body.size() && body[insn - first]; }
 };
 
 /// Bit r: register r is read later. Cells of the own frame likewise, bit i: cell i.
@@ -45,8 +48,6 @@ struct Structure {
     std::vector<uint64_t> thresholds;  ///< ascending: constants that comparisons use, and type limits
     uint64_t instructions = 0;
     bool shares_frame = false;  ///< a function is given an address in its caller's frame
-
-    bool in_body(const Loop& loop, const Subject& subject, isa::InsnIndex insn) const;
 };
 
 struct StructureResult {
