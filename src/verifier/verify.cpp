@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 /// lets it keep: what the kernel can enumerate, it can too.
 std::vector<Strategy> strategies(const Options& options) {
     const uint64_t budget = options.step_budget;
-    return {{.disjuncts = std::min<uint32_t>(options.disjuncts, 2), .unroll = 0, .steps = budget},
+    return {{.disjuncts = std::min<uint32_t>(options.disjuncts, 2), .unroll = 0, .direct = true, .steps = budget},
             {.disjuncts = options.disjuncts, .unroll = 0, .steps = budget / 4},
             {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = budget / 8},
             {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = budget / 4}};

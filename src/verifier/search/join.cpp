@@ -79,7 +79,8 @@ Num widened(const Num& old, const Num& joined, const Widening& widening) {
 
 class Joining {
   public:
-    Joining(const State& a, const State& b, const Widening& widening) : a_(a), b_(b), widening_(widening) {}
+    Joining(const State& a, const State& b, const Widening& widening)
+        : a_(a), b_(b), widening_(widening), widens_(widening.on) {}
 
     std::optional<State> run() {
         if (!same_frames(a_, b_)) return {};
@@ -123,6 +124,8 @@ class Joining {
         Sym sym;
     };
 
+    bool widens(unsigned reg) const { return widening_.on && (widening_.kept >> reg & 1) == 0; }
+
     std::optional<Sym> merge_base(Sym a, Sym b) {
         for (const auto& [x, y, sym] : bases_) {
             if (x == a && y == b) return sym;
@@ -161,7 +164,7 @@ class Joining {
     Sym make_pair(const Val& a, const Val& b) {
         const Num na = number_of(a_, a), nb = number_of(b_, b);
         Num n = num::join(na, nb);
-        if (widening_.on && !num::subset(nb, na)) n = widened(na, n, widening_);
+        if (widens_ && !num::subset(nb, na)) n = widened(na, n, widening_);
         const isa::InsnIndex origin = a.is_single() ? a_[a.a.sym].origin : b.is_single() ? b_[b.a.sym].origin : no_insn;
         const Sym sym = new_symbol(out_, n, origin);
         out_[sym].lossy = true;
@@ -241,17 +244,23 @@ class Joining {
     /// Locations that are two different constants: those that differ least get their symbol first, so that the others
     /// can be told as multiples (a counter and what it counts in steps).
     void link_constants() {
-        std::vector<std::pair<Val, Val>> found;
+        struct Found {
+            Val first, second;
+            bool widens;
+        };
+        std::vector<Found> found;
         const auto look = [&](const Val& a, const Val& b) {
             const auto pa = pointer_of(a_, a), pb = pointer_of(b_, b);
             const Val& x = pa ? pa->offset : a;
             const Val& y = pb ? pb->offset : b;
             if (pa.has_value() == pb.has_value() && x.is_constant() && y.is_constant() && x.k != y.k)
-                found.push_back({x, y});
+                found.push_back({x, y, widens_});
         };
         for (unsigned r = 0; r < a_.regs.size(); ++r) {
+            widens_ = widens(r);
             if (a_.is_set(r) && b_.is_set(r)) look(a_.regs[r], b_.regs[r]);
         }
+        widens_ = widening_.on;
         for (size_t f = 0; f < a_.frames.size(); ++f) {
             const Frame &x = a_.frames[f], &y = b_.frames[f];
             for (unsigned i = 0; i < 4; ++i) {
@@ -262,21 +271,25 @@ class Joining {
                 if ((*x.stack)[i].is_whole() && (*y.stack)[i].is_whole()) look((*x.stack)[i].val, (*y.stack)[i].val);
             }
         }
-        const auto gap = [](const std::pair<Val, Val>& p) {
+        const auto gap = [](const Found& p) {
             const auto d = static_cast<int64_t>(p.first.k - p.second.k);
             return d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
         };
         std::stable_sort(found.begin(), found.end(), [&](const auto& l, const auto& r) { return gap(l) < gap(r); });
-        for (const auto& [a, b] : found) {
-            if (!linked(a, b)) make_pair(a, b);
+        for (const Found& f : found) {
+            widens_ = f.widens;
+            if (!linked(f.first, f.second)) make_pair(f.first, f.second);
         }
+        widens_ = widening_.on;
     }
 
     bool merge_locations() {
         for (unsigned r = 0; r < a_.regs.size(); ++r) {
             if (!a_.is_set(r) || !b_.is_set(r)) continue;
+            widens_ = widens(r);
             if (const auto v = merge(a_.regs[r], b_.regs[r])) out_.set_reg(r, *v);
         }
+        widens_ = widening_.on;
         for (size_t f = 0; f < a_.frames.size(); ++f) {
             const Frame &x = a_.frames[f], &y = b_.frames[f];
             Frame& out = out_.frames[f];
@@ -367,6 +380,10 @@ class Joining {
 
     void keep_relations() {
         const auto touches = [](const Val& v, Sym s) { return v.is_shifted_symbol() && v.a.sym == s; };
+        const auto related = [&](const State& s, const Val& x, const Val& y) {
+            return std::ranges::any_of(s.relations,
+                                       [&](const Relation& r) { return touches(x, r.x) && touches(y, r.y); });
+        };
         const auto consider = [&](const Pair& x, const Pair& y) {
             if (x.sym == y.sym || out_.relations.size() >= max_relations) return;
             for (const Relation& r : out_.relations) {
@@ -374,7 +391,9 @@ class Joining {
             }
             const auto ua = upper_difference(a_, x.a, y.a), ub = upper_difference(b_, x.b, y.b);
             if (!ua || !ub) return;
-            if (widening_.on && *ub > *ua) return;
+            // A bound that grows is given up, but the first one that a comparison made is none that grows: before, the
+            // facts said it, while the values were small.
+            if (widening_.on && *ub > *ua && (related(a_, x.a, y.a) || !related(b_, x.b, y.b))) return;
             add_relation(out_, Val::symbol(x.sym), Val::symbol(y.sym), std::max(*ua, *ub));
         };
         if (pairs_.size() > 40) return;
@@ -399,6 +418,7 @@ class Joining {
     const State& a_;
     const State& b_;
     const Widening& widening_;
+    bool widens_;  ///< what is merged now
     State out_;
     struct Bases {
         Sym a, b, sym;

@@ -14,6 +14,7 @@ struct Widening {
     bool on = false;
     bool far = false;                      ///< past every threshold: growth goes to the end at once
     std::span<const uint64_t> thresholds;  ///< ascending
+    uint16_t kept = 0;  ///< registers that the loop does not write: what they grow by comes from outside, and stays
 };
 
 /// How different two states of one place are: 0 means equal in kind and number everywhere; nothing: they cannot be

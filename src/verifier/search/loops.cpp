@@ -19,7 +19,7 @@ class Nest {
     /// The function that begins at nodes[0].
     void take_apart(std::vector<InsnIndex> nodes) {
         std::vector<Region> todo;
-        todo.push_back({std::move(nodes), none, 0});
+        todo.push_back({std::move(nodes), none, none, 0});
         // Regions come out as they were found: a loop before those inside it.
         for (size_t i = 0; i < todo.size(); ++i) {
             const Region region = std::move(todo[i]);
@@ -28,10 +28,11 @@ class Nest {
             for (size_t k = 0; k < parts.size(); ++k) {
                 std::vector<InsnIndex>& part = parts[k];
                 const InsnIndex head = heads[k];
-                add_loop(part, head);
+                add_loop(part, head, region.loop);
                 if (region.depth + 1 == deepest_nest) continue;
                 std::erase(part, head);
-                if (!part.empty()) todo.push_back({std::move(part), head, region.depth + 1});
+                if (!part.empty())
+                    todo.push_back({std::move(part), head, static_cast<uint32_t>(loops.size() - 1), region.depth + 1});
             }
         }
     }
@@ -42,6 +43,7 @@ class Nest {
     struct Region {
         std::vector<InsnIndex> nodes;
         InsnIndex head = none;  ///< of the loop around, which is not in `nodes`; none: a function
+        uint32_t loop = none;   ///< its index
         unsigned depth = 0;
     };
     struct Open {
@@ -125,9 +127,9 @@ class Nest {
         return heads;
     }
 
-    void add_loop(const std::vector<InsnIndex>& part, InsnIndex head) {
+    void add_loop(const std::vector<InsnIndex>& part, InsnIndex head, uint32_t outer) {
         const auto [low, high] = std::ranges::minmax(part);
-        LoopShape loop{head, low, std::vector<bool>(high - low + 1, false)};
+        LoopShape loop{head, outer, low, std::vector<bool>(high - low + 1, false)};
         for (const InsnIndex at : part) loop.body[at - low] = true;
         loops.push_back(std::move(loop));
     }

@@ -19,9 +19,10 @@ struct Successors {
 /// A loop: a largest set of instructions of which each can be reached from each other without leaving it, or without
 /// passing the head of a loop around it.
 struct LoopShape {
-    isa::InsnIndex head = 0;   ///< where it is entered; of several such places (a jump into the middle) the first
-    isa::InsnIndex first = 0;  ///< the lowest slot of the body
-    std::vector<bool> body;    ///< per slot from `first` to the highest one of the body
+    isa::InsnIndex head = 0;      ///< where it is entered; of several such places (a jump into the middle) the first
+    uint32_t outer = UINT32_MAX;  ///< index of the loop around it; UINT32_MAX: none
+    isa::InsnIndex first = 0;     ///< the lowest slot of the body
+    std::vector<bool> body;       ///< per slot from `first` to the highest one of the body
 };
 
 /// A clang that turns loops round (entered by a jump into their middle, tested at the bottom) and a loop that shares

@@ -2,6 +2,7 @@
 #include "verifier/search/search.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <unordered_map>
 
@@ -37,7 +38,8 @@ struct Cut {
 struct Node {
     State state;
     uint32_t cut = 0;
-    uint32_t growths = 0;
+    uint32_t growths = 0;    ///< joins that changed it
+    uint32_t rounds = 0;     ///< of these, with arrivals from its loop's own body
     uint32_t parent = none;  ///< the node whose walk made it first
     uint32_t path = none;    ///< the way from there, in the pool
     bool queued = false;
@@ -324,15 +326,29 @@ class Search {
             Node& node = nodes_[best];
             if (c.nodes.size() > looks && subsumes(node.state, s)) return best;
             Widening widening;
-            widening.on =
-                (c.loop != none || s.at.phase == Phase::CallbackHead) ? node.growths >= 2 : node.growths >= 60;
-            widening.far = node.growths >= (c.loop != none ? 14u : 90u);
+            // What grows because a loop around grows is widened at that one's head.
+            const bool circle = again && (c.loop != none || s.at.phase == Phase::CallbackHead);
+            widening.on = circle ? node.rounds >= 2 : node.growths >= 60;
+            if (circle && c.loop != none) widening.kept = static_cast<uint16_t>(~structure_.loops[c.loop].writes);
+            widening.far = circle ? node.rounds >= 14 : node.growths >= 90;
             widening.thresholds = thresholds_;
+            std::vector<uint64_t> direct;
+            if (strategy_.direct && c.loop != none) {
+                const auto& compared = structure_.loops[c.loop].compared;
+                if (!compared.empty() || !noted_.empty()) {
+                    std::ranges::set_union(compared, noted_, std::back_inserter(direct));
+                    direct.insert(direct.begin(), 0);
+                    direct.push_back(UINT64_MAX);
+                    std::ranges::sort(direct);
+                    widening.thresholds = direct;
+                }
+            }
             if (auto joined = join(node.state, s, widening)) {
                 ++statistics_.joins;
                 if (widening.on) ++statistics_.widenings;
                 std::erase_if(joined->ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
                 ++node.growths;
+                node.rounds += circle ? 1 : 0;
                 if (node.growths > 400) limit(Rule::StepLimit, s.at.insn, "the states at this place do not settle");
                 node.state = std::move(*joined);
                 enqueue(best);
@@ -420,13 +436,15 @@ class Search {
 
     /// What a comparison bounds a loop's values by, where that is no constant: widening stops there too.
     void note_bounds(const State& s, const isa::Insn& insn) {
-        if (s.at.phase != Phase::Normal || thresholds_.size() > structure_.thresholds.size() + 200) return;
+        if (s.at.phase != Phase::Normal || noted_.size() > 200) return;
         for (const unsigned reg : {insn.dst, insn.src}) {
             if (!s.is_set(reg) || moves_in_loop(reg, s.at.insn)) continue;
             const auto pointer = pointer_of(s, s.reg(reg));
             const Num n = number_of(s, pointer ? pointer->offset : s.reg(reg));
-            if (n.is_constant()) continue;
             for (const uint64_t bound : {n.umax(), n.umax() + 1, n.smax(), n.smax() + 1, n.umin(), n.umin() - 1}) {
+                const auto noted = std::ranges::lower_bound(noted_, bound);
+                if (noted == noted_.end() || *noted != bound) noted_.insert(noted, bound);
+                if (n.is_constant()) continue;
                 const auto place = std::lower_bound(thresholds_.begin(), thresholds_.end(), bound);
                 if (*place != bound) thresholds_.insert(place, bound);  // the last one is the largest word
             }
@@ -613,6 +631,7 @@ class Search {
     std::unordered_map<uint64_t, std::vector<uint32_t>> by_hash_;
     std::set<uint32_t, Order> queue_;
     std::vector<uint64_t> thresholds_;  ///< Structure::thresholds and what note_bounds() found
+    std::vector<uint64_t> noted_;       ///< what note_bounds() found, ascending
     std::optional<Failure> failure_;
     uint64_t memory_ = 0;
 };

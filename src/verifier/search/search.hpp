@@ -15,7 +15,10 @@ namespace skep::verifier {
 struct Strategy {
     uint32_t disjuncts = 8;  ///< states kept per cut before they are joined
     uint32_t unroll = 0;     ///< states kept per loop head for arrivals from its own body, before they are joined
-    uint64_t steps = 0;      ///< abstract instructions; then Rule::StepLimit
+    /// Values of a loop widen to what its counters are compared with, past the program's other constants: fast, and
+    /// where many constants lie below the bound the only way to get there.
+    bool direct = false;
+    uint64_t steps = 0;  ///< abstract instructions; then Rule::StepLimit
 };
 
 struct SearchResult {

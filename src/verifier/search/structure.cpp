@@ -168,8 +168,10 @@ class Reader {
         std::vector<InsnIndex> starts;
         for (const auto& function : program_.subprograms) starts.push_back(function.start);
         for (LoopShape& shape : find_loop_shapes(next, starts)) {
-            Loop loop{shape.head, shape.first, std::move(shape.body), {}};
+            Loop loop{shape.head, shape.first, std::move(shape.body), {}, 0, {}};
             find_candidates(loop);
+            find_compared(loop);
+            if (shape.outer != none) add_all(loop.compared, out_.loops[shape.outer].compared);
             out_.loop_at[loop.head] = static_cast<uint32_t>(out_.loops.size());
             out_.loops.push_back(std::move(loop));
         }
@@ -231,6 +233,35 @@ class Reader {
                 }
             }
         }
+    }
+
+    /// What decides how often the body runs, where that is a counter and a constant.
+    void find_compared(Loop& loop) {
+        uint16_t counters = 0, others = 0;  // registers that only steps by a constant change; that something else does
+        for (InsnIndex i = 0; i < loop.body.size(); ++i) {
+            if (!loop.body[i] || !starts_[loop.first + i]) continue;
+            const isa::Insn& insn = out_.code[loop.first + i];
+            const bool step = insn.row().operation == Operation::Add && !insn.row().has_src();
+            (step ? counters : others) |= isa::writes_of(insn);
+        }
+        loop.writes = counters | others;
+        counters &= static_cast<uint16_t>(~others);
+        for (InsnIndex i = 0; i < loop.body.size(); ++i) {
+            if (!loop.body[i] || !starts_[loop.first + i]) continue;
+            const isa::Insn& insn = out_.code[loop.first + i];
+            if (!insn.row().is_conditional_compare() || insn.row().has_src()) continue;
+            if ((counters >> insn.dst & 1) == 0) continue;
+            const auto k = static_cast<uint64_t>(int64_t{insn.imm});
+            for (const uint64_t near : {k - 1, k, k + 1}) loop.compared.push_back(near);
+        }
+        add_all(loop.compared, {});
+    }
+
+    static void add_all(std::vector<uint64_t>& words, const std::vector<uint64_t>& more) {
+        words.insert(words.end(), more.begin(), more.end());
+        std::ranges::sort(words);
+        const auto doubles = std::ranges::unique(words);
+        words.erase(doubles.begin(), doubles.end());
     }
 
     // Which registers hold an address in the own frame, and where: for the liveness of cells.

@@ -24,6 +24,8 @@ struct Loop {
     isa::InsnIndex first = 0;  ///< lowest slot of the body
     std::vector<bool> body;    ///< per slot from `first` to the highest one of the body
     std::vector<Candidate> candidates;
+    uint16_t writes = 0;             ///< registers that the body writes
+    std::vector<uint64_t> compared;  ///< ascending: what counters of it and of loops around it are compared with
 
     bool holds(isa::InsnIndex insn) const { return insn >= first && insn - first < body.size() && body[insn - first]; }
 };
