@@ -201,9 +201,6 @@ TEST(VerifierPages, EveryRuleHasItsPageAndEveryPageItsRule) {
 TEST(VerifierCorpus, EveryRuleHasAProgramJustInsideAndOneJustOutside) {
     // The rules that no program text of this size reaches, on either side.
     const std::map<std::string, std::string> unreachable = {
-        {"V0106",
-         "kept for a policy: comparisons of addresses do no harm, and Linux allows them to privileged programs"},
-        {"V0217", "kept for a platform whose packets are limited: none of those that skep knows refuses for it"},
         {"V0903", "80,000 places times calling contexts: a program of thousands of instructions"},
         {"V0990", "a bug of the search: no program is known"},
     };

@@ -282,7 +282,6 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::ContextModified:
             fix.help = "access the context through the pointer that the program was given, with constant offsets";
             break;
-        case Rule::PacketOverflow: fix.help = "bound the offset: packets have at most 65535 bytes"; break;
         case Rule::UnknownHelper: fix.help = "use a helper that this program type has"; break;
         case Rule::ArgumentType: fix.help = "pass what the helper's prototype asks for"; break;
         case Rule::ArgumentSize:

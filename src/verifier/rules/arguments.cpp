@@ -78,11 +78,14 @@ bool HelperCall::memory(unsigned reg, const Val& v, const Val& size, Access acce
     if (!x.target(v, size, access, static_cast<int>(reg), t)) return false;
     if (t.region.kind != RegionKind::Stack) return true;
     if (access == Access::Read) {
+        if (!x.subject_.options.allow_pointer_leaks && x.stack_holds_address(t, bytes)) {
+            return x.fail(Rule::PointerLeak, name + " gets memory that holds an address", static_cast<int>(reg));
+        }
         if (x.subject_.options.allow_unset_stack || x.stack_is_set(t, bytes)) return true;
         return x.fail(Rule::UnsetStack, name + " reads bytes of the stack that were not written",
                       static_cast<int>(reg));
     }
-    x.scratch_stack(t, bytes);
+    x.scratch_stack(t, bytes, static_cast<int64_t>(std::min<uint64_t>(x.number(size).umin(), UINT32_MAX)));
     return true;
 }
 

@@ -205,6 +205,15 @@ bool assume(State& s, Compare c, Val x, Val y, bool is32, isa::InsnIndex at) {
     return true;
 }
 
+/// Whether nobody learns an address from the order of the two: numbers, null or not, places in one region.
+bool Executor::comparison_tells_nothing(const Val& x, const Val& y) const {
+    if (!is_tainted(s, x) && !is_tainted(s, y)) return true;
+    const auto px = pointer_of(s, x), py = pointer_of(s, y);
+    if (px && py) return px->base == py->base;
+    const Val& other = px ? y : x;
+    return (px || py) && row_.width_bits() == 64 && other == Val::constant(0);
+}
+
 bool Executor::jump() {
     const auto target = static_cast<isa::InsnIndex>(isa::target_of(insn_, at_));
     const Place taken{target, Phase::Normal};
@@ -221,6 +230,12 @@ bool Executor::jump() {
         if (!read(insn_.src, y)) return false;
     } else {
         y = Val::constant(static_cast<uint64_t>(int64_t{insn_.imm}) & (is32 ? 0xffffffff : ~uint64_t{0}));
+    }
+    if (!subject_.options.allow_pointer_leaks && !comparison_tells_nothing(x, y)) {
+        return fail(Rule::PointerCompare,
+                    "the branch tells how " + describe(is_tainted(s, x) ? x : y) + " compares with " +
+                        describe(is_tainted(s, x) ? y : x),
+                    insn_.dst, "a comparison with 0, or with an address in the same region");
     }
     if (taken.insn == at_ + 1) return next(), true;  // both ways lead to the same place
     State other = s;

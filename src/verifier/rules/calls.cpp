@@ -77,6 +77,8 @@ bool Executor::leave() {
         return fail(Rule::CallbackReturn, "the callback returns " + describe(result), 0, "0 (go on) or 1 (stop)",
                     describe(result));
     }
+    // The helper goes on with its own work.
+    if (s.lock && !nothing_held("end of the callback")) return false;
     pop_frame();
     s.unset_reg(0);
     s.at = {call, Phase::CallbackHead};

@@ -30,7 +30,8 @@ class Executor {
     bool number_arithmetic(const Val& x, const Val& y, bool is32);
     bool wide_load();  // constants.cpp
     bool jump();       // branch.cpp
-    bool load();       // access.cpp
+    bool comparison_tells_nothing(const Val& x, const Val& y) const;
+    bool load();  // access.cpp
     bool store();
     bool atomic();
     bool atomic_operand(const Val& address, int reg);
@@ -73,8 +74,10 @@ class Executor {
     bool store_to(const Target& t, unsigned bytes, const Val& v, int reg);
     Val read_stack(const Target& t, unsigned bytes);
     void write_stack(const Target& t, unsigned bytes, const Val& v);
-    void scratch_stack(const Target& t, int64_t bytes);
+    /// Some number in each of `bytes` bytes; the first `written` of them were certainly stored.
+    void scratch_stack(const Target& t, int64_t bytes, int64_t written);
     bool stack_is_set(const Target& t, int64_t bytes) const;
+    bool stack_holds_address(const Target& t, int64_t bytes) const;
     bool load_context(const Target& t, unsigned bytes, bool sign_extend, unsigned dst);
     bool store_context(const Target& t, unsigned bytes, int reg);
     const platform::FieldRow* context_field(const Target& t, unsigned bytes, bool store, int reg,

@@ -65,10 +65,10 @@ Val Executor::read_stack(const Target& t, unsigned bytes) {
 // Because: a store at a known place replaces exactly its bytes; one at an unknown place turns every byte that it may
 //          reach into some number, so nothing is claimed of the old or the new value.
 void Executor::write_stack(const Target& t, unsigned bytes, const Val& v) {
-    if (!t.constant) return scratch_stack(t, bytes);
+    if (!t.constant) return scratch_stack(t, bytes, bytes);
     Frame& frame = s.frames[t.region.frame];
     const Spot spot = spot_of(*t.constant);
-    if (spot.byte + bytes > 8) return scratch_stack(t, bytes);
+    if (spot.byte + bytes > 8) return scratch_stack(t, bytes, bytes);
     Cell& cell = own_cell(frame, spot.cell);
     if (bytes == 8) return cell.set_whole(v);
     // An address that loses a byte is no address any more.
@@ -96,7 +96,7 @@ void Executor::write_stack(const Target& t, unsigned bytes, const Val& v) {
     if (!cell.has_part()) cell.val = {};
 }
 
-void Executor::scratch_stack(const Target& t, int64_t bytes) {
+void Executor::scratch_stack(const Target& t, int64_t bytes, int64_t written) {
     Frame& frame = s.frames[t.region.frame];
     const int64_t low = std::max<int64_t>(t.low, -int64_t{stack_bytes});
     const int64_t high = std::min<int64_t>(t.high + bytes, 0);
@@ -108,8 +108,9 @@ void Executor::scratch_stack(const Target& t, int64_t bytes) {
                 if (kind == Byte::Part) kind = Byte::Misc;
             }
         }
-        // A byte that may or may not be written by an access of unknown place: set only if it was, or by policy anyway.
-        const bool certain = t.constant.has_value();
+        // A byte that may or may not be written, by an access of unknown place or size: set only if it was, or by
+        // policy anyway.
+        const bool certain = t.constant.has_value() && offset < *t.constant + written;
         if (certain || cell.kind[spot.byte] != Byte::Unset || subject_.options.allow_unset_stack) {
             cell.kind[spot.byte] = Byte::Misc;
         }
@@ -125,6 +126,17 @@ bool Executor::stack_is_set(const Target& t, int64_t bytes) const {
         if (cell_at(frame, spot.cell).kind[spot.byte] == Byte::Unset) return false;
     }
     return true;
+}
+
+/// Whether one of the bytes belongs to an address, or to a number made of some.
+bool Executor::stack_holds_address(const Target& t, int64_t bytes) const {
+    const Frame& frame = s.frames[t.region.frame];
+    for (int64_t offset = t.low; offset < t.high + bytes; ++offset) {
+        const Spot spot = spot_of(offset);
+        const Cell& cell = cell_at(frame, spot.cell);
+        if (cell.kind[spot.byte] == Byte::Part && is_tainted(s, cell.val)) return true;
+    }
+    return false;
 }
 
 }  // namespace skep::verifier
