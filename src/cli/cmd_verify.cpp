@@ -41,6 +41,8 @@ Result<VerifyOptions> options_from(const Arguments& arguments) {
     if (const auto seconds = arguments.number("timeout"))
         options.verifier.time_budget_ns = std::min<uint64_t>(*seconds, 1'000'000) * 1'000'000'000;
     if (const auto cost = arguments.number("cost-limit")) options.verifier.cost_limit = *cost;
+    if (const auto insn = arguments.number("why-safe"))
+        options.why_safe = static_cast<isa::InsnIndex>(std::min<uint64_t>(*insn, UINT32_MAX));
     return options;
 }
 
@@ -61,12 +63,23 @@ Result<int> run_verify(const Arguments& arguments, Output& output) {
     const auto certificate = arguments.text("certificate");
     if (certificate && chosen.size() != 1)
         return Error(Errc::InvalidArgument, "a certificate is about one program", {}, "name it with --program");
+    if (options.why_safe && chosen.size() != 1)
+        return Error(Errc::InvalidArgument, "--why-safe is about one program", {}, "name it with --program");
     runtime::TargetTypes target = target_from(arguments);
     std::vector<Examined> programs;
     for (const uint32_t index : chosen) programs.push_back(examine(spec, index, options, target));
     if (certificate && programs.front().verdict == verifier::Verdict::Accepted)
         SKEP_TRY(write_file(*certificate, programs.front().certificate));
     const PrintOptions print{arguments.flag("all"), arguments.flag("trace"), arguments.flag("stats")};
+    if (const auto& proof = programs.front().proof) {
+        if (!*proof) return proof->error();
+        if (output.json) {
+            output.print(proof_json(programs.front().program, **proof));
+        } else {
+            output.out(proof_text(programs.front().program, **proof, print, output));
+        }
+        return 0;
+    }
     if (arguments.flag("sarif")) {
         output.print(verdict_sarif(spec, programs, print));
     } else if (output.json) {
@@ -92,12 +105,15 @@ constexpr OptionSpec options[] = {
     {"--trace", Kind::Flag, "", "the whole way to the failure, and what is known there"},
     {"--stats", Kind::Flag, "", "figures of the search"},
     {"--certificate", Kind::File, "FILE", "writes the proof of an accepted program, for check-certificate"},
+    {"--why-safe", Kind::Number, "INSN", "the proof of one instruction of an accepted program, in words"},
     {"--timeout", Kind::Number, "SECONDS", "ends the search with LIMIT"},
     {"--cost-limit", Kind::Number, "N", "refuses programs that may execute more instructions in one run"},
 };
 constexpr Example examples[] = {
     {"skep verify prog.o", "one line for each program, the reasons for those that are refused"},
     {"skep verify prog.o --program xdp_main --certificate xdp_main.cert", "the proof, to be checked elsewhere"},
+    {"skep verify prog.o --program xdp_main --why-safe 12",
+     "what is known at instruction 12, and where it was learned"},
     {"skep verify prog.o --platform linux-5.15 --json", "against what Linux 5.15 has, as JSON"},
 };
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fifty source bugs: the first line that `skep verify` reports is the bug's, and the fix that it prints makes the program accepted."""
+"""Fifty source bugs: the first line that `skep verify` reports is the bug's, and the fix that it prints makes the program accepted.
+
+Prints a table of both. What the messages say, with their source lines, is messages/bugs.txt, as clang 19 compiles them;
+messages_test.py --update writes it anew.
+"""
 import json
 import os
 import pathlib
@@ -13,6 +17,8 @@ import unittest
 COMMAND = os.environ["SKEP_COMMAND"].split()
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "verifier/messages/bugs.bpf.c"
 CLANG = shutil.which("clang-19") or shutil.which("clang")
+GOLDEN = SOURCE.parent / "bugs.txt"
+UPDATE = "--update" in sys.argv
 PROGRAM = re.compile(r'^SEC\("[^"]*"\) int (\w+)\(')
 
 
@@ -77,6 +83,19 @@ class Messages(unittest.TestCase):
         print(f"first line right: {50 - len(wrong)} of 50", file=sys.stderr)
         self.assertLessEqual(len(wrong), 5, "\n".join(wrong))
 
+    def test_the_messages_read_as_reviewed(self):
+        version = subprocess.run([CLANG, "--version"], capture_output=True, text=True).stdout
+        if "version 19." not in version:
+            self.skipTest("another clang makes other code")
+        done = subprocess.run([*COMMAND, "verify", self.folder / "bugs.o", "--personality", "linux"],
+                              capture_output=True, text=True)
+        now = done.stdout.replace(str(SOURCE.parent) + "/", "").replace(str(self.folder) + "/", "")
+        now = now[now.index("\n\n") + 2:]  # behind the table, which has times in it
+        if UPDATE:
+            GOLDEN.write_text(now, encoding="utf-8")
+        self.maxDiff = None
+        self.assertEqual(GOLDEN.read_text(encoding="utf-8"), now)
+
     def test_the_fix_makes_the_program_accepted(self):
         fixes = {}
         for name, row in self.rows.items():
@@ -102,9 +121,15 @@ class Messages(unittest.TestCase):
         rows = verdicts(self.folder / "fixed.o")
         good = [name for name in fixes if rows[name]["verdict"] == "ACCEPTED"]
         print(f"fix pasted and accepted: {len(good)} of 50", file=sys.stderr)
+        print(f"  {'program':<24}{'code':<7}{'line':<6}fix", file=sys.stderr)
+        for name, row in self.rows.items():
+            first = row["failures"][0]
+            right = first["place"].get("source", {}).get("line") == self.bugs[name]
+            fix = "accepted" if name in good else "not accepted" if name in fixes else "none"
+            print(f"  {name:<24}{first['code']:<7}{'right' if right else 'wrong':<6}{fix}", file=sys.stderr)
         self.assertGreaterEqual(len(good), 30, "not accepted with: " + "\n".join(
             f"{name}: {text}" for name, (_, text) in fixes.items() if name not in good))
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(argv=[a for a in sys.argv if a != "--update"])

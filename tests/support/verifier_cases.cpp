@@ -92,6 +92,10 @@ Result<void> header(VerifierCase& one, std::string_view key, std::string_view va
         const auto number = number_of(value);
         if (!number) return bad(one, "insn is no number");
         one.insn = static_cast<uint32_t>(*number);
+    } else if (key == "why-safe") {
+        const auto number = number_of(value);
+        if (!number) return bad(one, "why-safe is no number");
+        one.why_safe = static_cast<uint32_t>(*number);
     } else if (key == "cost") {
         one.cost = number_of(value);
         if (!one.cost) return bad(one, "cost is no number");

@@ -10,6 +10,7 @@
 //     option: no-unset-stack                      or no-leaks, cost-limit=N, steps=N, memory=N: policy and budgets
 //     rule: V0207                                 accepted: the rule that it is just inside of
 //     expect: unsafe V0207                        or accept, unproven, policy, limit, undecided + code, refuse + code
+//     why-safe: 3                                 accepted: whose proof is told (tests/verifier/messages)
 //     insn: 3                                     the instruction that the failure names; any if left out
 //     cost: 5                                     accepted: the bound on executed instructions
 //     asm:
@@ -48,6 +49,7 @@ struct VerifierCase {
     std::string rule;    ///< the rule that an accepted one is just inside of; "" if none is named
     std::optional<uint32_t> insn;
     std::optional<uint64_t> cost;
+    std::optional<uint32_t> why_safe;
     std::string text;  ///< assembler
 };
 

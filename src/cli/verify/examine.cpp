@@ -121,35 +121,51 @@ Result<Subject> prepare_subject(object::ObjectSpec& spec, uint32_t index, const 
     return verifier::make_subject(spec, std::make_shared<const BoundProgram>(std::move(bound)), options.verifier);
 }
 
+namespace {
+
+/// Files an error of linking or binding under a rule, where it is about one.
+void refuse(Examined& out, const object::ObjectSpec& spec, Error error, const object::LinkedProgram* program) {
+    error = std::move(error).in_file(spec.file).in_section(out.section).in_function(out.program);
+    if (const auto verdict = verifier::verdict_of(error)) {
+        out.verdict = *verdict;
+        out.diagnostics.push_back(verifier::explain(error, program));
+    } else {
+        out.unreadable = std::move(error);
+    }
+}
+
+}  // namespace
+
 Examined examine(object::ObjectSpec& spec, uint32_t index, const VerifyOptions& options, runtime::TargetTypes& target) {
+    Result<object::LinkedProgram> linked = runtime::link_program(spec, index, target);
+    if (linked) {
+        Examined out = examine(spec, *linked, options);
+        out.program = spec.programs[index].name;
+        out.section = spec.programs[index].section;
+        return out;
+    }
     Examined out;
     out.program = spec.programs[index].name;
     out.section = spec.programs[index].section;
-    const auto refuse = [&](Error error, const object::LinkedProgram* program) {
-        error = std::move(error).in_file(spec.file).in_section(out.section).in_function(out.program);
-        if (const auto verdict = verifier::verdict_of(error)) {
-            out.verdict = *verdict;
-            out.diagnostics.push_back(verifier::explain(error, program));
-        } else {
-            out.unreadable = std::move(error);
-        }
-    };
-    Result<object::LinkedProgram> linked = runtime::link_program(spec, index, target);
-    if (!linked) {
-        refuse(std::move(linked).error(), nullptr);
-        return out;
-    }
+    refuse(out, spec, std::move(linked).error(), nullptr);
+    return out;
+}
+
+Examined examine(const object::ObjectSpec& spec, const object::LinkedProgram& linked, const VerifyOptions& options) {
+    Examined out;
+    out.program = linked.name;
+    out.section = linked.section;
     BindOptions bind_options = options.bind;
     bind_options.keep_problems = true;
-    Result<BoundProgram> bound = bind(spec, *linked, bind_options);
+    Result<BoundProgram> bound = bind(spec, linked, bind_options);
     if (!bound) {
-        refuse(std::move(bound).error(), &*linked);
+        refuse(out, spec, std::move(bound).error(), &linked);
         return out;
     }
     Result<Subject> subject =
         verifier::make_subject(spec, std::make_shared<const BoundProgram>(*std::move(bound)), options.verifier);
     if (!subject) {
-        refuse(std::move(subject).error(), &*linked);
+        refuse(out, spec, std::move(subject).error(), &linked);
         return out;
     }
     if (options.platform) {
@@ -168,6 +184,8 @@ Examined examine(object::ObjectSpec& spec, uint32_t index, const VerifyOptions& 
     out.statistics = report.statistics;
     if (report.executable) out.cost = report.executable->cost();
     out.certificate = std::move(report.certificate);
+    if (options.why_safe && out.verdict == Verdict::Accepted)
+        out.proof = verifier::why_safe(*subject, out.certificate, *options.why_safe);
     for (const Failure& failure : report.failures) {
         out.diagnostics.push_back(verifier::explain(spec, *subject, failure));
     }

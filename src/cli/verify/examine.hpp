@@ -13,6 +13,7 @@
 #include "program/bind.hpp"
 #include "runtime/load/link_program.hpp"
 #include "verifier/report/diagnostic.hpp"
+#include "verifier/report/why_safe.hpp"
 #include "verifier/verify.hpp"
 
 namespace skep::cli {
@@ -21,6 +22,7 @@ struct VerifyOptions {
     BindOptions bind;
     verifier::Options verifier;
     std::optional<platform::Platform> platform;  ///< what must exist there; nothing: whatever skep knows
+    std::optional<isa::InsnIndex> why_safe;      ///< whose proof is to be told
 };
 
 /// One program's verdict.
@@ -31,8 +33,9 @@ struct Examined {
     std::vector<verifier::Diagnostic> diagnostics;  ///< the root cause first
     CostBound cost;                                 ///< if accepted
     verifier::Statistics statistics;
-    std::vector<std::byte> certificate;  ///< if accepted
-    uint64_t elapsed_ns = 0;             ///< from decoded instructions to facts
+    std::vector<std::byte> certificate;                  ///< if accepted
+    std::optional<Result<verifier::SafetyProof>> proof;  ///< if accepted and VerifyOptions::why_safe
+    uint64_t elapsed_ns = 0;                             ///< from decoded instructions to facts
 
     /// 0 accepted, 1 unsafe or policy, 3 undecided, 4 unreadable.
     int exit_code() const;
@@ -40,6 +43,9 @@ struct Examined {
 
 /// Links, binds and verifies program `index`. Requires: index < spec.programs.size().
 Examined examine(object::ObjectSpec& spec, uint32_t index, const VerifyOptions& options, runtime::TargetTypes& target);
+
+/// The same of a program that is linked already.
+Examined examine(const object::ObjectSpec& spec, const object::LinkedProgram& linked, const VerifyOptions& options);
 
 /// The steps before verification. Errors: those of link_program, bind and make_subject.
 Result<verifier::Subject> prepare_subject(object::ObjectSpec& spec, uint32_t index, const VerifyOptions& options,
@@ -64,6 +70,15 @@ std::string verdict_text(const object::ObjectSpec& spec, const std::vector<Exami
 Json verdict_json(const object::ObjectSpec& spec, const std::vector<Examined>& programs, const PrintOptions& options);
 /// A log of SARIF 2.1.0 (OASIS).
 Json verdict_sarif(const object::ObjectSpec& spec, const std::vector<Examined>& programs, const PrintOptions& options);
+/// The proof of one instruction of an accepted program.
+std::string proof_text(const std::string& program, const verifier::SafetyProof& proof, const PrintOptions& options,
+                       const Output& output);
+Json proof_json(const std::string& program, const verifier::SafetyProof& proof);
+/// Parts that several texts share: "parse.c:88:14  in parse_tcp, instruction 230: ...", and the lines around it.
+std::string where_line(const verifier::CodePlace& place);
+std::string excerpt(const verifier::CodePlace& place, const std::vector<verifier::SourceText>& around,
+                    const Output& output);
+Json place_json(const verifier::CodePlace& place);
 std::string diagnostic_text(const verifier::Diagnostic& diagnostic, const PrintOptions& options, const Output& output);
 
 }  // namespace skep::cli

@@ -9,15 +9,7 @@
 
 namespace skep::cli {
 
-namespace {
-
-using verifier::CodePlace;
-using verifier::Diagnostic;
-using verifier::Remark;
-using verifier::SourceText;
-using verifier::Verdict;
-
-Json place_json(const CodePlace& place) {
+Json place_json(const verifier::CodePlace& place) {
     Json json = Json::object();
     if (place.insn != verifier::no_insn) json.set("insn", place.insn);
     if (!place.insn_text.empty()) json.set("insn_text", place.insn_text);
@@ -30,6 +22,14 @@ Json place_json(const CodePlace& place) {
     }
     return json;
 }
+
+namespace {
+
+using verifier::CodePlace;
+using verifier::Diagnostic;
+using verifier::Remark;
+using verifier::SourceText;
+using verifier::Verdict;
 
 Json remarks_json(const std::vector<Remark>& remarks) {
     Json list = Json::array();

@@ -21,16 +21,16 @@ std::string coloured(std::string_view text, const char* code, const Output& outp
     return output.colour_out ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
 }
 
+std::string source_name(const SourceText& source) {
+    return source.column == 0 ? fmt::format("{}:{}", source.file, source.line)
+                              : fmt::format("{}:{}:{}", source.file, source.line, source.column);
+}
+
 std::string coloured_verdict(Verdict verdict, const Output& output) {
     const char* colour = "33";  // undecided: yellow
     if (verdict == Verdict::Accepted) colour = "32";
     if (verdict == Verdict::Unsafe || verdict == Verdict::Policy) colour = "1;31";
     return coloured(verifier::verdict_word(verdict), colour, output);
-}
-
-std::string source_name(const SourceText& source) {
-    return source.column == 0 ? fmt::format("{}:{}", source.file, source.line)
-                              : fmt::format("{}:{}:{}", source.file, source.line, source.column);
 }
 
 /// "1.2 ms"
@@ -63,7 +63,8 @@ std::string paragraph(std::string_view word, std::string_view text) {
 std::string remark_line(const Remark& remark) {
     std::string text;
     if (remark.place.source) {
-        text = fmt::format("{}:{}", remark.place.source->file, remark.place.source->line);
+        const std::string& file = remark.place.source->file;  // the whole name stands above
+        text = fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), remark.place.source->line);
         std::string_view line = remark.place.source->text;
         const size_t start = line.find_first_not_of(" \t");
         if (start != std::string_view::npos) text += fmt::format("  `{}`", line.substr(start));
@@ -71,33 +72,6 @@ std::string remark_line(const Remark& remark) {
         text = fmt::format("{}: {}", remark.place.insn, remark.place.insn_text);
     }
     if (!remark.text.empty()) text += (text.empty() ? "" : "  ") + remark.text;
-    return text;
-}
-
-std::string where_line(const CodePlace& place) {
-    std::string text;
-    if (place.source) text = source_name(*place.source);
-    if (!place.function.empty()) text += fmt::format("{}in {}", text.empty() ? "" : "  ", place.function);
-    if (place.insn != verifier::no_insn) {
-        text += fmt::format("{}instruction {}", text.empty() ? "" : ", ", place.insn);
-        if (!place.insn_text.empty()) text += ": " + place.insn_text;
-    }
-    return text;
-}
-
-std::string excerpt(const Diagnostic& d, const Output& output) {
-    if (!d.place.source || d.around.empty()) return {};
-    std::string text;
-    const auto blank = [](const SourceText& line) { return line.text.find_first_not_of(" \t") == std::string::npos; };
-    if (d.around.size() == 1 && blank(d.around.front())) return {};
-    for (const SourceText& line : d.around) {
-        const bool here = line.line == d.place.source->line;
-        text += coloured(fmt::format("{:>6} | ", line.line), here ? "1" : "2", output) + line.text + "\n";
-        if (!here || line.column == 0 || line.column > line.text.size()) continue;
-        std::string under;
-        for (uint32_t i = 0; i + 1 < line.column; ++i) under += line.text[i] == '\t' ? '\t' : ' ';
-        text += fmt::format("       | {}{}\n", under, coloured("^", "1;31", output));
-    }
     return text;
 }
 
@@ -132,11 +106,38 @@ std::string stats_text(const Examined& one) {
 
 }  // namespace
 
+std::string where_line(const CodePlace& place) {
+    std::string text;
+    if (place.source) text = source_name(*place.source);
+    if (!place.function.empty()) text += fmt::format("{}in {}", text.empty() ? "" : "  ", place.function);
+    if (place.insn != verifier::no_insn) {
+        text += fmt::format("{}instruction {}", text.empty() ? "" : ", ", place.insn);
+        if (!place.insn_text.empty()) text += ": " + place.insn_text;
+    }
+    return text;
+}
+
+std::string excerpt(const CodePlace& place, const std::vector<SourceText>& around, const Output& output) {
+    if (!place.source || around.empty()) return {};
+    std::string text;
+    const auto blank = [](const SourceText& line) { return line.text.find_first_not_of(" \t") == std::string::npos; };
+    if (around.size() == 1 && blank(around.front())) return {};
+    for (const SourceText& line : around) {
+        const bool here = line.line == place.source->line;
+        text += coloured(fmt::format("{:>6} | ", line.line), here ? "1" : "2", output) + line.text + "\n";
+        if (!here || line.column == 0 || line.column > line.text.size()) continue;
+        std::string under;
+        for (uint32_t i = 0; i + 1 < line.column; ++i) under += line.text[i] == '\t' ? '\t' : ' ';
+        text += fmt::format("       | {}{}\n", under, coloured("^", "1;31", output));
+    }
+    return text;
+}
+
 std::string diagnostic_text(const Diagnostic& d, const PrintOptions& options, const Output& output) {
     std::string text = coloured(fmt::format("error[{}]", d.code), "1;31", output) +
                        output.heading(fmt::format(": {}", d.title)) + "  " + coloured_verdict(d.verdict, output) + "\n";
     if (const std::string where = where_line(d.place); !where.empty()) text += fmt::format("  --> {}\n", where);
-    text += excerpt(d, output);
+    text += excerpt(d.place, d.around, output);
     text += paragraph("what:", d.what);
     text += paragraph("needs:", d.needs);
     text += paragraph("known:", d.known);

@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "isa/insn.hpp"
 #include "verifier/report/fix.hpp"
+#include "verifier/report/trail.hpp"
 #include "verifier/report/words.hpp"
 
 namespace skep::verifier {
@@ -31,7 +33,86 @@ std::optional<SourceText> source_at(const object::LinkedProgram& program, isa::I
     return SourceText{line->file, line->line, line->column, line->text};
 }
 
-/// The place's line and the nearest ones before and after that the object knows, at most two lines away.
+const char* step_words(Step::Kind kind) {
+    switch (kind) {
+        case Step::Kind::Taken: return "taken";
+        case Step::Kind::NotTaken: return "not taken";
+        case Step::Kind::Call: return "call";
+        case Step::Kind::Return: return "return";
+        case Step::Kind::Made: return "";
+        case Step::Kind::Lost: return "";
+    }
+    return "";
+}
+
+/// The pointer at fault, before the instruction.
+std::optional<Pointer> pointer_at_fault(const Subject& subject, const Failure& failure, const State& s) {
+    if (failure.reg < 0 || failure.reg > 10 || s.frames.empty() || !s.is_set(static_cast<unsigned>(failure.reg)))
+        return {};
+    const Result<isa::Insn> insn = isa::decode(subject.linked().code, failure.insn);
+    const uint64_t moved = insn && insn->row().is_memory() ? static_cast<uint64_t>(int64_t{insn->offset}) : 0;
+    return pointer_of(s, plus(s.reg(static_cast<unsigned>(failure.reg)), moved));
+}
+
+/// What came from the place that the failure names as its origin.
+std::string origin_words(const Subject& subject, const Failure& failure) {
+    const std::string none = failure.reg >= 0 ? fmt::format("r{} comes from here", failure.reg) : "it comes from here";
+    if (failure.state == nullptr) return none;
+    const State& s = *failure.state;
+    const auto p = pointer_at_fault(subject, failure, s);
+    if (!p) return none;
+    for (const Term& term : {p->offset.a, p->offset.b}) {
+        if (term.factor == 0 || s[term.sym].origin != failure.origin || s[term.sym].is_base()) continue;
+        return fmt::format("the offset comes from here: {}", number_words(number_of(s, p->offset)));
+    }
+    if (s[p->base].origin == failure.origin) {
+        const std::string region = region_words(subject, s[p->base].region);
+        return fmt::format("r{} comes from here: {}{}", failure.reg, region,
+                           s[p->base].region.nullable ? ", or null" : "");
+    }
+    return none;
+}
+
+/// Where the bound that is known, and not enough, was learned.
+std::optional<Remark> bound_remark(const Subject& subject, const Failure& failure) {
+    const bool bounds = failure.region == RegionKind::Packet || failure.region == RegionKind::MapValue ||
+                        failure.region == RegionKind::Memory || failure.region == RegionKind::Stack;
+    if (!failure.certain || !bounds || failure.rule == Rule::DeadPointer || failure.rule == Rule::NullDereference)
+        return {};
+    const auto trail = follow(subject, failure.path, failure.insn);
+    if (!trail || !trail->failure) return {};
+    const State& end = trail->end();
+    const auto p = pointer_at_fault(subject, failure, end);
+    if (!p) return {};
+    const auto told = [&](size_t step, std::string text) {
+        return Remark{place_of(subject, trail->insns[step]), std::move(text)};
+    };
+    const Region& region = end[p->base].region;
+    if (region.kind == RegionKind::Packet && region.length != no_sym) {
+        const uint64_t least = end[region.length].num.umin();
+        const auto step = learned(*trail, [&](const State& s) {
+            return region.length < s.symbols.size() && s[region.length].num.umin() >= least;
+        });
+        if (least != 0 && step)
+            return told(*step, fmt::format("here the packet is known to have {} byte{}", least, least == 1 ? "" : "s"));
+        return {};
+    }
+    if (p->offset.is_constant()) return {};
+    const uint64_t most = number_of(end, p->offset).umax();
+    const auto step = learned(*trail, [&](const State& s) {
+        const auto there = [&](const Term& t) { return t.factor == 0 || t.sym < s.symbols.size(); };
+        return there(p->offset.a) && there(p->offset.b) && number_of(s, p->offset).umax() <= most;
+    });
+    if (!step || trail->insns[*step] == failure.origin) return {};
+    const Result<isa::Insn> insn = isa::decode(subject.linked().code, trail->insns[*step]);
+    if (!insn || !insn->row().is_conditional_compare()) return {};
+    return told(*step, fmt::format("here the offset is bounded: {}", number_words(number_of(end, p->offset))));
+}
+
+std::string page_of(Rule rule) { return fmt::format("docs/verifier/{}.md", rule_code(rule)); }
+
+}  // namespace
+
 std::vector<SourceText> lines_around(const object::LinkedProgram& program, const SourceText& here) {
     std::map<uint32_t, const object::SourceLine*> near;
     for (const object::SourceLine& line : program.lines) {
@@ -49,22 +130,6 @@ std::vector<SourceText> lines_around(const object::LinkedProgram& program, const
     if (lines.empty()) lines.push_back(here);
     return lines;
 }
-
-const char* step_words(Step::Kind kind) {
-    switch (kind) {
-        case Step::Kind::Taken: return "taken";
-        case Step::Kind::NotTaken: return "not taken";
-        case Step::Kind::Call: return "call";
-        case Step::Kind::Return: return "return";
-        case Step::Kind::Made: return "";
-        case Step::Kind::Lost: return "";
-    }
-    return "";
-}
-
-std::string page_of(Rule rule) { return fmt::format("docs/verifier/{}.md", rule_code(rule)); }
-
-}  // namespace
 
 isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnIndex at) {
     const object::SourceLine* here = line_at(program, at);
@@ -107,11 +172,9 @@ Diagnostic explain(const object::ObjectSpec& spec, const Subject& subject, const
         d.known = fmt::format("r{} = {}", failure.reg,
                               value_words(subject, *state, state->reg(static_cast<unsigned>(failure.reg))));
     }
-    if (failure.origin != no_insn && failure.origin != failure.insn) {
-        const std::string subject_words =
-            failure.reg >= 0 ? fmt::format("r{} comes from here", failure.reg) : std::string("it comes from here");
-        d.why.push_back({place_of(subject, failure.origin), subject_words});
-    }
+    if (failure.origin != no_insn && failure.origin != failure.insn)
+        d.why.push_back({place_of(subject, failure.origin), origin_words(subject, failure)});
+    if (const auto bound = bound_remark(subject, failure)) d.why.push_back(*bound);
     for (const Step& step : failure.path) {
         Remark remark{place_of(subject, step.insn), step.text};
         if (step.kind == Step::Kind::Made || step.kind == Step::Kind::Lost) {

@@ -67,6 +67,9 @@ std::optional<Verdict> verdict_of(const Error& error);
 /// The place of an instruction.
 CodePlace place_of(const Subject& subject, isa::InsnIndex at);
 
+/// The place's line and the nearest ones before and after that the object knows, at most two lines away.
+std::vector<SourceText> lines_around(const object::LinkedProgram& program, const SourceText& here);
+
 /// The instruction whose source line is shown for `at`: compilers give an exit the line of the closing brace, and what
 /// the reader wants is the `return` before it.
 isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnIndex at);

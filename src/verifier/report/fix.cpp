@@ -225,6 +225,10 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::MemoryBounds:
         case Rule::StackBounds: {
             fix.help = "bound the index before it is used, by a comparison or a mask of its unsigned value";
+            if (failure.known.find("..") == std::string::npos && failure.known.find("any") == std::string::npos) {
+                fix.help = "the place is fixed: access what is inside, or make the memory larger";
+                break;
+            }
             const std::string index = source.index();
             if (!index.empty() && !base.empty()) {
                 paste(fmt::format("if ({} >= sizeof({}) / sizeof({}[0])) {}", index, base, base, out));
@@ -232,6 +236,10 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
             break;
         }
         case Rule::PointerRange:
+            if (const std::string index = source.index();
+                failure.region != RegionKind::Packet && !index.empty() && !base.empty()) {
+                paste(fmt::format("if ({} >= sizeof({}) / sizeof({}[0])) {}", index, base, base, out));
+            }
             fix.help = "compare the number with an upper bound before it is added to the pointer, as an unsigned value";
             break;
         case Rule::UnsetRegister:
@@ -270,7 +278,7 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
             }
             fix.help = failure.region == RegionKind::Packet
                            ? "the packet was moved: read data and data_end from the context again and repeat the check"
-                           : "do not use it after it was released";
+                           : "do not use it after it was given back: do what needs it before";
             break;
         case Rule::SpecialField: fix.help = "use the helpers of the field; copy the fields around it one by one"; break;
         case Rule::PointerLeak: fix.help = "store a number, not an address"; break;

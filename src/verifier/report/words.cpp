@@ -80,7 +80,7 @@ std::string region_words(const Subject& subject, const Region& region) {
         }
         case RegionKind::Object: text = "a kernel object"; break;
     }
-    if (!region.alive) text += ", no longer valid";
+    if (!region.alive) text += " (no longer valid)";
     return text;
 }
 

@@ -10,16 +10,16 @@ namespace {
 
 const char* region_noun(RegionKind kind) {
     switch (kind) {
-        case RegionKind::None: return "number";
-        case RegionKind::Context: return "context";
-        case RegionKind::Stack: return "stack frame";
-        case RegionKind::Packet: return "packet";
-        case RegionKind::MapValue: return "map value";
-        case RegionKind::MapKey: return "map key";
-        case RegionKind::Memory: return "memory";
-        case RegionKind::Map: return "map";
-        case RegionKind::Function: return "function";
-        case RegionKind::Object: return "object";
+        case RegionKind::None: return "a number";
+        case RegionKind::Context: return "the context";
+        case RegionKind::Stack: return "the stack frame";
+        case RegionKind::Packet: return "the packet";
+        case RegionKind::MapValue: return "a map value";
+        case RegionKind::MapKey: return "a map key";
+        case RegionKind::Memory: return "a block of memory";
+        case RegionKind::Map: return "a map";
+        case RegionKind::Function: return "a function";
+        case RegionKind::Object: return "a kernel object";
     }
     return "?";
 }
@@ -54,24 +54,30 @@ bool Executor::target(const Val& address, const Val& size, Access access, int re
     t.pointer = *pointer;
     t.region = s[pointer->base].region;
     if (t.region.kind == RegionKind::Map || t.region.kind == RegionKind::Function) {
-        return fail(
-            Rule::NotAPointer,
-            name + " holds the address of a " + region_noun(t.region.kind) + ", whose memory programs cannot use", reg);
+        return fail(Rule::NotAPointer,
+                    name + " holds the address of " + region_noun(t.region.kind) + ", whose memory programs cannot use",
+                    reg);
     }
     if (!t.region.alive) {
-        return fail(
-            Rule::DeadPointer,
-            name + " points to a " + std::string(region_noun(t.region.kind)) + " that is gone or may have moved", reg,
-            "a pointer read after the last call that moves it", {},
-            t.region.kind == RegionKind::Packet ? "read data and data_end from the context again and check again" : "");
+        const bool packet = t.region.kind == RegionKind::Packet;
+        fail(Rule::DeadPointer,
+             packet ? name + " points into the packet as it lay before a call that may move it"
+                    : name + " points to " + region_noun(t.region.kind) + " that was given back or has ended",
+             reg, packet ? "a pointer that was read from the context after that call" : "memory that is still there");
+        failure().region = t.region.kind;
+        failure().origin = s[pointer->base].origin;
+        return false;
     }
     if (t.region.nullable) {
-        return fail(Rule::NullDereference, name + " may be null: " + describe(address), reg,
-                    "a pointer that is not null", "null or " + describe(address), "if (!p) return 0;");
+        fail(Rule::NullDereference, name + " may be null", reg, "a pointer that is not null",
+             name + " = " + describe(address), "if (!p) return 0;");
+        failure().region = t.region.kind;
+        failure().origin = s[pointer->base].origin;
+        return false;
     }
     if (access != Access::Read && !t.region.writable) {
         return fail(Rule::ReadOnly,
-                    name + " points to a " + std::string(region_noun(t.region.kind)) + " that programs may only read",
+                    name + " points to " + std::string(region_noun(t.region.kind)) + " that programs may only read",
                     reg);
     }
     const Num n = number(t.pointer.offset);
@@ -144,10 +150,18 @@ bool Executor::in_bounds(Target& t, const Val& size, const Num& size_number, Acc
     if (enough_below && enough_above) return region.kind != RegionKind::MapValue || check_special(t, bytes, reg);
 
     const bool fixed = t.constant.has_value() && size_number.is_constant();
-    std::string where = fixed && bytes > 0
-                            ? "bytes [" + number_text(*t.constant) + ", " + number_text(*t.constant + bytes - 1) + "]"
-                            : std::to_string(bytes) + " bytes from an offset that is " +
-                                  skep::verifier::describe(number(t.pointer.offset));
+    const std::string plural = bytes == 1 ? "" : "s";
+    const std::string place = !fixed ? "at offset " + skep::verifier::describe(number(t.pointer.offset))
+                              : bytes == 1
+                                  ? "byte " + number_text(*t.constant)
+                                  : "bytes " + number_text(*t.constant) + " to " + number_text(*t.constant + bytes - 1);
+    std::string where = fixed ? place + " of " + region_noun(region.kind)
+                              : number_text(bytes) + " byte" + plural + " of " + region_noun(region.kind);
+    if (region.kind != RegionKind::Packet) {
+        const auto size = static_cast<int64_t>(region.kind == RegionKind::Stack ? stack_bytes : region.size);
+        where += " of " + number_text(size) + " byte" + (size == 1 ? "" : "s");
+    }
+    if (!fixed) where += " " + place;
     const char* verb = access == Access::Read ? "reads " : access == Access::Write ? "writes " : "changes ";
     std::string needs, known, hint;
     if (region.kind == RegionKind::Packet) {
@@ -163,7 +177,8 @@ bool Executor::in_bounds(Target& t, const Val& size, const Num& size_number, Acc
         hint = "if ((void *)(p + 1) > data_end) return 0;   before the access, with p the pointer that is used";
     } else {
         const int64_t room = region.kind == RegionKind::Stack ? 0 : region.size;
-        needs = "offset in [" + number_text(low_bound) + ", " + number_text(room - bytes) + "]";
+        needs = room - bytes < low_bound ? "a place with " + number_text(bytes) + " bytes"
+                                         : "offset " + number_text(low_bound) + ".." + number_text(room - bytes);
         known = "offset " + skep::verifier::describe(number(t.pointer.offset));
         if (!fixed && room - bytes >= 0) {
             hint = "if (i > " + number_text(room - bytes) + ") return 0;   before the access, or mask it with & ";
@@ -175,12 +190,8 @@ bool Executor::in_bounds(Target& t, const Val& size, const Num& size_number, Acc
     // An offset that may be any number at all is the mistake, wherever it leads.
     const bool unbounded = !t.constant && (t.low < -(int64_t{1} << 40) || t.high > (int64_t{1} << 40));
     const bool in_memory = region.kind != RegionKind::Stack;
-    fail(unbounded && in_memory ? Rule::PointerRange : bounds_rule(region.kind),
-         verb + where + " of a " + region_noun(region.kind) +
-             (region.kind == RegionKind::Packet
-                  ? ""
-                  : " of " + std::to_string(region.kind == RegionKind::Stack ? stack_bytes : region.size) + " bytes"),
-         reg, std::move(needs), std::move(known), std::move(hint));
+    fail(unbounded && in_memory ? Rule::PointerRange : bounds_rule(region.kind), verb + where, reg, std::move(needs),
+         std::move(known), std::move(hint));
     failure().region = region.kind;
     failure().origin = s[t.pointer.base].origin;
     if (t.pointer.offset.a.factor != 0) failure().origin = s[t.pointer.offset.a.sym].origin;
@@ -311,7 +322,7 @@ bool Executor::atomic_operand(const Val& address, int reg) {
     if (!pointer) return true;  // target() says so
     const RegionKind kind = s[pointer->base].region.kind;
     if (kind == RegionKind::Context || kind == RegionKind::Packet || kind == RegionKind::Object) {
-        return fail(Rule::AtomicTarget, "an atomic operation on a " + std::string(region_noun(kind)), reg);
+        return fail(Rule::AtomicTarget, "an atomic operation on " + std::string(region_noun(kind)), reg);
     }
     return true;
 }

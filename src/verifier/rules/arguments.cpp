@@ -121,13 +121,13 @@ bool HelperCall::sized_memory(unsigned i, const Val& v, Access access, bool or_n
     if (smin_of(n) < 0) {
         return x.fail(Rule::ArgumentSize,
                       "the size in r" + std::to_string(size_reg) + " may be negative: " + x.describe(size),
-                      static_cast<int>(size_reg), "a size in [0, 536870911]", x.describe(size),
+                      static_cast<int>(size_reg), "a size of 0..536870911", x.describe(size),
                       "use an unsigned type, or mask it: size &= 0xff");
     }
     if (n.umax() >= static_cast<uint64_t>(platform::limits::variable_size)) {
         return x.fail(Rule::ArgumentSize,
                       "the size in r" + std::to_string(size_reg) + " has no useful bound: " + x.describe(size),
-                      static_cast<int>(size_reg), "a size in [0, 536870911]", x.describe(size),
+                      static_cast<int>(size_reg), "a size of 0..536870911", x.describe(size),
                       "if (size > sizeof(buffer)) return 0;");
     }
     if (n.umin() == 0 && !zero_allowed) {
@@ -181,11 +181,12 @@ bool HelperCall::own_if_releasing(const Pointer& p, unsigned reg) {
 
 bool HelperCall::record_argument(unsigned reg, const Val& v) {
     const auto p = pointer_of(x.s, v);
+    if (p && x.s[p->base].region.kind == RegionKind::Memory && !x.s[p->base].region.alive)
+        return wrong(Rule::NotOwned, reg, v, "a record that was not given back yet");
     if (!p || x.s[p->base].region.kind != RegionKind::Memory || !x.s[p->base].region.owned) {
         return wrong(Rule::ArgumentType, reg, v, "a reserved ring-buffer record");
     }
     if (x.s[p->base].region.nullable) return wrong(Rule::ArgumentNull, reg, v, "a record, not null");
-    if (!x.s[p->base].region.alive) return wrong(Rule::NotOwned, reg, v, "a record that was not given back yet");
     const Num offset = x.number(p->offset);
     if (!offset.is_constant() || offset.umin() != 0)
         return wrong(Rule::ArgumentType, reg, v, "a record, from its first byte");

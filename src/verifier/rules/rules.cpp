@@ -147,9 +147,9 @@ State Rules::callback_state(uint16_t function, uint16_t map) const {
 std::string describe(const Num& n) {
     if (n.is_constant()) return std::to_string(static_cast<int64_t>(n.umin()));
     const bool is_signed = n.umax() == UINT64_MAX || (n.umin() >> 63) != (n.umax() >> 63);
-    if (is_signed && smin_of(n) == INT64_MIN && smax_of(n) == INT64_MAX) return "unknown";
-    return is_signed ? "[" + std::to_string(smin_of(n)) + ", " + std::to_string(smax_of(n)) + "]"
-                     : "[" + std::to_string(n.umin()) + ", " + std::to_string(n.umax()) + "]";
+    if (is_signed && smin_of(n) == INT64_MIN && smax_of(n) == INT64_MAX) return "any number";
+    return is_signed ? std::to_string(smin_of(n)) + ".." + std::to_string(smax_of(n))
+                     : std::to_string(n.umin()) + ".." + std::to_string(n.umax());
 }
 
 std::string describe(const Subject& subject, const State& s, const Val& v) {
@@ -158,7 +158,7 @@ std::string describe(const Subject& subject, const State& s, const Val& v) {
         if (is_tainted(s, v)) return "a number made of addresses";
         const Num n = number_of(s, v);
         const std::string text = describe(n);
-        return n.is_constant() ? "the number " + text : text == "unknown" ? "an unknown number" : "a number in " + text;
+        return n.is_constant() ? "the number " + text : text == "any number" ? text : "a number, " + text;
     }
     const Region& region = s[pointer->base].region;
     std::string name;

@@ -398,7 +398,11 @@ class Search {
             limit_symbols(s);
             if (out.notes.later_map != no_map) note_root(out.notes.later_function, out.notes.later_map);
             switch (out.flow) {
-                case Flow::Failed: fail(std::move(*out.failure), index, path); return;
+                case Flow::Failed:
+                    // A step that fails has changed next to nothing.
+                    out.failure->state = std::make_shared<const State>(std::move(s));
+                    fail(std::move(*out.failure), index, path);
+                    return;
                 case Flow::Exit: exits = true; [[fallthrough]];
                 case Flow::Dead: going = false; continue;
                 case Flow::Next:

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `skep verify` says, word by word: each tests/verifier/messages/*.golden is a case, a line of dashes, and the
+// message. `verifier_messages_test --update` writes what is said now; a change is reviewed as what users will read.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "cli/verify/examine.hpp"
+#include "program/bind.hpp"
+#include "support/verifier_cases.hpp"
+#include "verifier/verify.hpp"
+
+namespace skep {
+namespace {
+
+using testing::VerifierCase;
+constexpr const char* dashes = "----\n";
+bool update = false;
+
+std::filesystem::path folder() { return std::filesystem::path(SKEP_SOURCE_DIR) / "tests/verifier/messages"; }
+
+std::string contents(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// What the command prints of a case: the message, or with `why-safe` the proof.
+std::string said(const VerifierCase& one) {
+    auto program = testing::build_case(one);
+    if (!program) return program.error().to_string() + "\n";
+    cli::Output output;
+    cli::VerifyOptions options;
+    options.bind.type = program->type;
+    options.verifier = one.options;
+    options.why_safe = one.why_safe;
+    const cli::Examined got = cli::examine(program->spec, program->linked, options);
+    if (got.proof && *got.proof) return cli::proof_text("prog", **got.proof, {}, output);
+    if (got.diagnostics.empty()) return std::string(verifier::verdict_word(got.verdict)) + "\n";
+    return cli::diagnostic_text(got.diagnostics.front(), {}, output);
+}
+
+class Golden : public ::testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(Golden, IsWhatIsSaid) {
+    const std::string text = contents(GetParam());
+    const size_t cut = std::min(text.find(dashes), text.size());
+    const std::string input = text.substr(0, cut);
+    const auto cases = testing::parse_cases(input, GetParam().filename().string());
+    ASSERT_TRUE(cases.ok()) << cases.error().to_string();
+    ASSERT_EQ(cases->size(), 1u);
+    const std::string now = said(cases->front());
+    if (update) {
+        std::ofstream(GetParam(), std::ios::binary) << input << dashes << now;
+        return;
+    }
+    EXPECT_EQ(text.substr(std::min(cut + std::strlen(dashes), text.size())), now);
+    const std::string& code = cases->front().code;
+    EXPECT_NE(now.find(code.empty() ? "instruction" : "[" + code + "]"), std::string::npos)
+        << "another code than expected";
+}
+
+std::vector<std::filesystem::path> files() {
+    std::vector<std::filesystem::path> all;
+    for (const auto& entry : std::filesystem::directory_iterator(folder())) {
+        if (entry.path().extension() == ".golden") all.push_back(entry.path());
+    }
+    std::ranges::sort(all);
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Messages, Golden, ::testing::ValuesIn(files()), [](const auto& info) {
+    std::string name = info.param.stem().string();
+    for (char& c : name) {
+        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+    }
+    return name;
+});
+
+TEST(Goldens, AreManyAndOfManyCodes) {
+    std::set<std::string> codes;
+    size_t messages = 0;
+    for (const auto& path : files()) {
+        const std::string text = contents(path);
+        const size_t at = text.find("error[");
+        if (at == std::string::npos) continue;
+        ++messages;
+        codes.insert(text.substr(at + 6, 5));
+    }
+    EXPECT_GE(messages, 60u);
+    EXPECT_GE(codes.size(), 40u);
+}
+
+}  // namespace
+}  // namespace skep
+
+int main(int argc, char** argv) {
+    ::testing::InitGoogleTest(&argc, argv);
+    skep::update = argc > 1 && std::strcmp(argv[1], "--update") == 0;
+    return RUN_ALL_TESTS();
+}
