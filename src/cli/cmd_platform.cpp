@@ -18,12 +18,9 @@ using platform::Platform;
 std::string users_text(platform::ProgramSet users) {
     if (users == platform::every_program_type) return "all";
     std::string text;
-    size_t count = 0;
-#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted)    \
-    if ((users & platform::program_type_bit(platform::ProgramType::name)) != 0) { \
-        ++count;                                                                  \
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", word);              \
-    }
+#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted)  \
+    if ((users & platform::program_type_bit(platform::ProgramType::name)) != 0) \
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", word);
 #include "platform/program_type.def"
 #undef PROGRAM_TYPE
     return text;
