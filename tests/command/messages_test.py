@@ -91,6 +91,8 @@ class Messages(unittest.TestCase):
                               capture_output=True, text=True)
         now = done.stdout.replace(str(SOURCE.parent) + "/", "").replace(str(self.folder) + "/", "")
         now = now[now.index("\n\n") + 2:]  # behind the table, which has times in it
+        if "a production build has no interpreter" in now:
+            self.skipTest("a production build replays nothing")
         if UPDATE:
             GOLDEN.write_text(now, encoding="utf-8")
         self.maxDiff = None

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/verify/examine.hpp"
 
+#include "cli/verify/example.hpp"
+
 #include <algorithm>
 #include <chrono>
 
@@ -187,7 +189,18 @@ Examined examine(const object::ObjectSpec& spec, const object::LinkedProgram& li
     if (options.why_safe && out.verdict == Verdict::Accepted)
         out.proof = verifier::why_safe(*subject, out.certificate, *options.why_safe);
     for (const Failure& failure : report.failures) {
-        out.diagnostics.push_back(verifier::explain(spec, *subject, failure));
+        verifier::Diagnostic diagnostic = verifier::explain(spec, *subject, failure);
+        if (const auto example = find_example(*subject, failure)) {
+            diagnostic.example = example->input;
+            diagnostic.example.push_back(example->outcome);
+            diagnostic.replayed = example->replayed;
+            // Not proved before; the run shows it.
+            if (example->replayed && diagnostic.verdict == Verdict::Unproven) {
+                diagnostic.verdict = Verdict::Unsafe;
+                out.verdict = Verdict::Unsafe;
+            }
+        }
+        out.diagnostics.push_back(std::move(diagnostic));
     }
     return out;
 }

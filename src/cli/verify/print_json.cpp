@@ -56,6 +56,11 @@ Json diagnostic_json(const Diagnostic& d, const PrintOptions& options) {
     add("known", d.known);
     if (!d.why.empty()) json.set("why", remarks_json(d.why));
     if (!d.path.empty()) json.set("path", remarks_json(d.path));
+    if (!d.example.empty()) {
+        Json lines = Json::array();
+        for (const std::string& line : d.example) lines.push(line);
+        json.set("example", Json::object().set("replayed", d.replayed).set("says", std::move(lines)));
+    }
     add("help", d.help);
     if (!d.fix.empty()) json.set("fix", Json::object().set("before_line", d.fix_line).set("text", d.fix));
     if (options.trace) add("state", d.state);

@@ -152,6 +152,9 @@ std::string diagnostic_text(const Diagnostic& d, const PrintOptions& options, co
     } else {
         text += paragraph("path:", verifier::path_words(d.path));
     }
+    std::string example;
+    for (const std::string& line : d.example) example += line + "\n";
+    text += paragraph("input:", example);
     text += paragraph("help:", d.help);
     if (!d.fix.empty()) text += paragraph("fix:", fmt::format("before line {}:  {}", d.fix_line, d.fix));
     text += paragraph("rule:", d.page);

@@ -47,10 +47,13 @@ struct Diagnostic {
     std::string needs, known;        ///< "" if `what` says all
     std::vector<Remark> why;         ///< where the value at fault comes from
     std::vector<Remark> path;        ///< the way there, first step first
-    std::string help;                ///< what to do, in words
-    std::string fix;                 ///< a line to paste, "" if there is none
-    uint32_t fix_line = 0;           ///< the source line that it goes before
-    std::string state;               ///< what is known before the instruction, a line each; for --trace
+    std::vector<std::string>
+        example;            ///< an input that shows it, and last what the run on it did; empty: none looked for
+    bool replayed = false;  ///< the interpreter confirmed the example
+    std::string help;       ///< what to do, in words
+    std::string fix;        ///< a line to paste, "" if there is none
+    uint32_t fix_line = 0;  ///< the source line that it goes before
+    std::string state;      ///< what is known before the instruction, a line each; for --trace
 };
 
 /// Requires: `failure` is one of verify(subject).

@@ -6,7 +6,8 @@
 
 namespace skep::verifier {
 
-std::optional<Trail> follow(const Subject& subject, std::span<const Step> turns, isa::InsnIndex end, Turns kind) {
+std::optional<Trail> follow(const Subject& subject, std::span<const Step> turns, isa::InsnIndex end, Turns kind,
+                            const Observer& observe) {
     Trail trail;
     const Rules rules(subject);
     State s = rules.entry_state();
@@ -25,7 +26,9 @@ std::optional<Trail> follow(const Subject& subject, std::span<const Step> turns,
         trail.insns.push_back(at);
         trail.taken.push_back(false);
         Outcome out = rules.step(s, *insn);
-        const bool there = at == end && next == turns.size();
+        // Branches that are decided have no turn: a way to a failure ends where it fails, in whichever round of a loop.
+        const bool last = at == end && next == turns.size();
+        const bool there = last && (kind == Turns::All || out.flow == Flow::Failed);
         if (there || out.flow == Flow::Failed) {
             trail.failure = std::move(out.failure);
             return there ? std::optional(std::move(trail)) : std::nullopt;
@@ -52,6 +55,7 @@ std::optional<Trail> follow(const Subject& subject, std::span<const Step> turns,
                 break;
             }
         }
+        if (observe) observe(trail.before.size() - 1, *insn, trail.before.back(), s);
     }
     return {};
 }

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "isa/insn.hpp"
 #include "verifier/rules/failure.hpp"
 #include "verifier/rules/subject.hpp"
 #include "verifier/state/state.hpp"
@@ -31,10 +32,14 @@ struct Trail {
 /// notes them; or every one.
 enum class Turns : uint8_t { Open, All };
 
+/// Called after each step with its index, the instruction and the states before and after. May add to the ghosts of the
+/// state after: a ghost's form is kept up to date to the end of the way.
+using Observer = std::function<void(size_t, const isa::Insn&, const State& before, State& after)>;
+
 /// Follows `turns`, in order, from the entry to instruction `end`. Nothing if that is not where they lead, or the way
 /// is too long.
 std::optional<Trail> follow(const Subject& subject, std::span<const Step> turns, isa::InsnIndex end,
-                            Turns kind = Turns::Open);
+                            Turns kind = Turns::Open, const Observer& observe = {});
 
 /// The step after which `holds` was true and stayed so to the end: an index into `insns`. Nothing if it holds from the
 /// beginning, or not at the end.
