@@ -205,7 +205,8 @@ TEST(BindAndKernel, AgreeOnWhatEachTypeMayReturn) {
     std::string not_loaded;
     int refused = 0;
     for (const Kind& kind : kinds(&not_loaded)) {
-        const platform::ResultRange range = platform::result_range(kind.type, kind.attach);
+        const platform::ResultRange range =
+            platform::result_range(kind.type, kind.attach, platform::Personality::Linux);
         for (int32_t value = -2; value <= 5; ++value) {
             const isa::Code code = code_of({insn(Op::Mov64K, 0, 0, 0, value), insn(Op::Exit, 0, 0, 0, 0)});
             const Answer kernel = ask_kernel(kind, code, "GPL");

@@ -10,6 +10,10 @@ namespace {
 
 using HostOfXdp = HostXdp;
 using HostOfSkb = HostSkb;
+using HostOfSockAddr = HostSockAddr;
+using HostOfSockOps = HostSockOps;
+using HostOfBind = HostBind;
+using HostOfProcess = HostProcess;
 
 // Names for the rows' sets only.
 namespace sets {
@@ -33,10 +37,15 @@ constexpr FieldRow plain_rows[] = {
      w_bytes,                                                                                                      \
      static_cast<uint16_t>(offsetof(HostOf##context, member)),                                                     \
      static_cast<uint16_t>(sizeof(HostOf##context::member)),                                                       \
+     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                                     \
+     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                                       \
+     FieldValues::Same,                                                                                            \
      true,                                                                                                         \
      FieldKind::kind,                                                                                              \
      readers,                                                                                                      \
      writers,                                                                                                      \
+     every_attach_type,                                                                                            \
+     every_attach_type,                                                                                            \
      every_attach_type,                                                                                            \
      every_attach_type,                                                                                            \
      FieldAccess::access,                                                                                          \
@@ -51,13 +60,41 @@ constexpr FieldRow plain_rows[] = {
      0,                                                                                   \
      l_off,                                                                               \
      l_bytes,                                                                             \
+     l_off,                                                                               \
+     l_bytes,                                                                             \
+     FieldValues::Same,                                                                   \
      false,                                                                               \
      FieldKind::kind,                                                                     \
      readers,                                                                             \
      writers,                                                                             \
      every_attach_type,                                                                   \
      every_attach_type,                                                                   \
+     every_attach_type,                                                                   \
+     every_attach_type,                                                                   \
      FieldAccess::access,                                                                 \
+     nullptr},
+#define WINDOWS_ONLY(context, name, text, w_off, w_bytes, member, kind, readers, writers, access) \
+    {ContextKind::context,                                                                        \
+     FieldId::context##name,                                                                      \
+     text,                                                                                        \
+     0,                                                                                           \
+     0,                                                                                           \
+     w_off,                                                                                       \
+     w_bytes,                                                                                     \
+     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                    \
+     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                      \
+     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                    \
+     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                      \
+     FieldValues::Same,                                                                           \
+     false,                                                                                       \
+     FieldKind::kind,                                                                             \
+     readers,                                                                                     \
+     writers,                                                                                     \
+     every_attach_type,                                                                           \
+     every_attach_type,                                                                           \
+     every_attach_type,                                                                           \
+     every_attach_type,                                                                           \
+     FieldAccess::access,                                                                         \
      nullptr},
 #define CONTEXT_HOLE(context, name, text, l_off, l_bytes, reason) \
     {ContextKind::context,                                        \
@@ -69,10 +106,15 @@ constexpr FieldRow plain_rows[] = {
      0,                                                           \
      0,                                                           \
      0,                                                           \
+     0,                                                           \
+     0,                                                           \
+     FieldValues::Same,                                           \
      false,                                                       \
      FieldKind::Scalar,                                           \
      0,                                                           \
      0,                                                           \
+     every_attach_type,                                           \
+     every_attach_type,                                           \
      every_attach_type,                                           \
      every_attach_type,                                           \
      FieldAccess::Whole,                                          \
@@ -93,15 +135,25 @@ constexpr size_t row_count = std::size(sets::plain_rows);
 constexpr std::array<FieldRow, row_count> with_attach_types() {
     std::array<FieldRow, row_count> out{};
     for (size_t i = 0; i < row_count; ++i) out[i] = sets::plain_rows[i];
-#define FIELD_ATTACH(context, name, read, write)                         \
-    out[static_cast<size_t>(FieldId::context##name)].read_attach = read; \
-    out[static_cast<size_t>(FieldId::context##name)].write_attach = write;
+#define FIELD_ATTACH(context, name, read, write)                                 \
+    out[static_cast<size_t>(FieldId::context##name)].read_attach = read;         \
+    out[static_cast<size_t>(FieldId::context##name)].write_attach = write;       \
+    out[static_cast<size_t>(FieldId::context##name)].windows_read_attach = read; \
+    out[static_cast<size_t>(FieldId::context##name)].windows_write_attach = write;
 #include "platform/contexts.def"
 #define WINDOWS_FIELD(context, name, offset, width)                           \
     out[static_cast<size_t>(FieldId::context##name)].windows_offset = offset; \
     out[static_cast<size_t>(FieldId::context##name)].windows_bytes = width;
+#define WINDOWS_VIEW(context, name, offset, width, member, how)                                               \
+    out[static_cast<size_t>(FieldId::context##name)].windows_offset = offset;                                 \
+    out[static_cast<size_t>(FieldId::context##name)].windows_bytes = width;                                   \
+    out[static_cast<size_t>(FieldId::context##name)].windows_host_offset = offsetof(HostOf##context, member); \
+    out[static_cast<size_t>(FieldId::context##name)].windows_host_bytes = sizeof(HostOf##context::member);    \
+    out[static_cast<size_t>(FieldId::context##name)].values = FieldValues::how;
+#define WINDOWS_ATTACH(context, name, read, write)                               \
+    out[static_cast<size_t>(FieldId::context##name)].windows_read_attach = read; \
+    out[static_cast<size_t>(FieldId::context##name)].windows_write_attach = write;
 #include "platform/windows_fields.def"
-#undef WINDOWS_FIELD
     return out;
 }
 }  // namespace attaches
@@ -121,8 +173,9 @@ const char* context_type_name(ContextKind context, Personality personality) {
         case ContextKind::Sock:
         case ContextKind::Socket:
         case ContextKind::SockCommon: return "struct bpf_sock";
-        case ContextKind::SockAddr: return "struct bpf_sock_addr";
-        case ContextKind::SockOps: return "struct bpf_sock_ops";
+        case ContextKind::SockAddr:
+            return personality == Personality::Linux ? "struct bpf_sock_addr" : "bpf_sock_addr_t";
+        case ContextKind::SockOps: return personality == Personality::Linux ? "struct bpf_sock_ops" : "bpf_sock_ops_t";
         case ContextKind::SkMsg: return "struct sk_msg_md";
         case ContextKind::SkReuseport: return "struct sk_reuseport_md";
         case ContextKind::SkLookup: return "struct bpf_sk_lookup";
@@ -136,6 +189,8 @@ const char* context_type_name(ContextKind context, Personality personality) {
         case ContextKind::RawTracepointWritable: return "struct bpf_raw_tracepoint_args";
         case ContextKind::Syscall: return "the caller's context";
         case ContextKind::LircMode2: return "the sample (__u32)";
+        case ContextKind::Bind: return "bind_md_t";
+        case ContextKind::Process: return "process_md_t";
         case ContextKind::TcpSock: return "struct bpf_tcp_sock";
         case ContextKind::XdpSock: return "struct bpf_xdp_sock";
         case ContextKind::FlowKeys: return "struct bpf_flow_keys";
@@ -171,6 +226,8 @@ bool context_is_memory(ContextKind context) {
         case ContextKind::CgroupSysctl:
         case ContextKind::CgroupSockopt:
         case ContextKind::PerfEvent:
+        case ContextKind::Bind:
+        case ContextKind::Process:
         case ContextKind::Socket:
         case ContextKind::SockCommon:
         case ContextKind::TcpSock:
@@ -186,6 +243,18 @@ const FieldRow* find_context_field(ContextKind context, Personality personality,
         if (offset >= start && offset - start < row.bytes(personality)) return &row;
     }
     return nullptr;
+}
+
+const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset, ProgramType type,
+                                   AttachType attach) {
+    const FieldRow* first = nullptr;
+    for (const FieldRow& row : fields_of(context)) {
+        const uint32_t start = row.offset(personality);
+        if (offset < start || offset - start >= row.bytes(personality)) continue;
+        if (row.readable_by(type, attach, personality)) return &row;
+        if (first == nullptr) first = &row;
+    }
+    return first;
 }
 
 bool context_access_fits(const FieldRow& field, Personality personality, uint32_t offset, uint32_t bytes, bool store) {
@@ -216,6 +285,37 @@ uint32_t context_bytes(ContextKind context, Personality personality) {
         end = field_end > end ? field_end : end;
     }
     return (end + 7) / 8 * 8;
+}
+
+uint32_t host_context_bytes(ContextKind context) {
+    switch (context) {
+        case ContextKind::Xdp: return sizeof(HostXdp);
+        case ContextKind::Skb: return sizeof(HostSkb);
+        case ContextKind::SockAddr: return sizeof(HostSockAddr);
+        case ContextKind::SockOps: return sizeof(HostSockOps);
+        case ContextKind::Bind: return sizeof(HostBind);
+        case ContextKind::Process: return sizeof(HostProcess);
+        case ContextKind::Sock:
+        case ContextKind::SkMsg:
+        case ContextKind::SkReuseport:
+        case ContextKind::SkLookup:
+        case ContextKind::CgroupDevice:
+        case ContextKind::CgroupSysctl:
+        case ContextKind::CgroupSockopt:
+        case ContextKind::Registers:
+        case ContextKind::TraceRecord:
+        case ContextKind::PerfEvent:
+        case ContextKind::RawTracepoint:
+        case ContextKind::RawTracepointWritable:
+        case ContextKind::Syscall:
+        case ContextKind::LircMode2:
+        case ContextKind::Socket:
+        case ContextKind::SockCommon:
+        case ContextKind::TcpSock:
+        case ContextKind::XdpSock:
+        case ContextKind::FlowKeys: return context_bytes(context, Personality::Linux);
+    }
+    return 0;
 }
 
 }  // namespace skep::platform

@@ -33,6 +33,8 @@ enum class ContextKind : uint8_t {
     RawTracepointWritable,
     Syscall,  ///< whatever the caller of the program passed
     LircMode2,
+    Bind,     ///< bind_md_t of eBPF for Windows
+    Process,  ///< process_md_t of eBPF for Windows
     // Objects. No program starts with one of these in r1.
     Socket,      ///< struct bpf_sock behind a pointer to a full socket
     SockCommon,  ///< struct bpf_sock behind a pointer that may be a request or time-wait socket
@@ -73,8 +75,19 @@ enum class FieldId : uint16_t {
 #define CONTEXT_FIELD(context, name, text, l_off, l_bytes, w_off, w_bytes, member, kind, readers, writers, access) \
     context##name,
 #define REMOTE_FIELD(context, name, text, l_off, l_bytes, kind, readers, writers, access) context##name,
+#define WINDOWS_ONLY(context, name, text, w_off, w_bytes, member, kind, readers, writers, access) context##name,
 #define CONTEXT_HOLE(context, name, text, l_off, l_bytes, reason) context##name,
 #include "platform/contexts.def"
+};
+
+/// How the numbers of a field that both systems have belong together.
+enum class FieldValues : uint8_t {
+    Same,
+    Family,    ///< AF_INET6 is 10 on Linux, 23 on Windows
+    SockOp,    ///< BPF_SOCK_OPS_* on Linux; 0 active, 1 passive connection, 2 deleted on Windows
+    HostPort,  ///< host byte order on Linux, two bytes in network byte order on Windows
+    HighPort,  ///< network byte order on both: the upper half of the number on Linux, the lower on Windows
+    Address,   ///< one place for both families on Windows
 };
 
 /// One row of the table. Offsets and widths in bytes.
@@ -87,13 +100,17 @@ struct FieldRow {
     uint16_t windows_offset;
     uint16_t windows_bytes;  ///< 0: this personality has no such field
     uint16_t host_offset;
-    uint16_t host_bytes;  ///< 0: a hole
-    bool hosted;          ///< false: no host struct has it; host_* repeat the Linux personality's
+    uint16_t host_bytes;           ///< 0: a hole
+    uint16_t windows_host_offset;  ///< where the number that Windows' programs see is kept; mostly the same place
+    uint16_t windows_host_bytes;
+    FieldValues values;
+    bool hosted;  ///< false: no host struct has it; host_* repeat the Linux personality's
     FieldKind kind;
     ProgramSet readers;  ///< of a field of a context; an object's fields may be read by whoever has the pointer
     ProgramSet writers;
     AttachSet read_attach;   ///< readers only under these attach types
     AttachSet write_attach;  ///< writers only under these
+    AttachSet windows_read_attach, windows_write_attach;
     FieldAccess access;
     const char* hole;  ///< why nobody may touch it, or null
 
@@ -103,15 +120,23 @@ struct FieldRow {
     constexpr uint16_t bytes(Personality personality) const {
         return personality == Personality::Linux ? linux_bytes : windows_bytes;
     }
-    constexpr bool readable_by(ProgramType type, AttachType attach) const {
-        return (readers & program_type_bit(type)) != 0 && (read_attach & attach_bit(attach)) != 0;
+    constexpr uint16_t offset_in_host(Personality personality) const {
+        return personality == Personality::Linux ? host_offset : windows_host_offset;
     }
-    constexpr bool writable_by(ProgramType type, AttachType attach) const {
-        return (writers & program_type_bit(type)) != 0 && (write_attach & attach_bit(attach)) != 0;
+    constexpr uint16_t bytes_in_host(Personality personality) const {
+        return personality == Personality::Linux ? host_bytes : windows_host_bytes;
+    }
+    constexpr bool readable_by(ProgramType type, AttachType attach, Personality personality) const {
+        const AttachSet under = personality == Personality::Linux ? read_attach : windows_read_attach;
+        return (readers & program_type_bit(type)) != 0 && (under & attach_bit(attach)) != 0;
+    }
+    constexpr bool writable_by(ProgramType type, AttachType attach, Personality personality) const {
+        const AttachSet under = personality == Personality::Linux ? write_attach : windows_write_attach;
+        return (writers & program_type_bit(type)) != 0 && (under & attach_bit(attach)) != 0;
     }
 };
 
-/// Every row, contexts one after the other, each sorted by its Linux offset.
+/// Every row, contexts one after the other, each sorted by its Linux offset; what Linux has not comes last.
 std::span<const FieldRow> context_fields();
 const FieldRow& context_field(FieldId id);
 
@@ -141,8 +166,14 @@ const char* context_type_name(ContextKind context, Personality personality);
 /// Bytes of the whole context in the personality's layout.
 uint32_t context_bytes(ContextKind context, Personality personality);
 
+/// Bytes of the context as hooks fill it and engines read it (host_context.hpp), in either personality.
+uint32_t host_context_bytes(ContextKind context);
+
 /// The field that covers byte `offset` of the personality's layout; null for padding and beyond the end.
 const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset);
+/// Likewise; of fields that share their place the one that such programs may read, if any.
+const FieldRow* find_context_field(ContextKind context, Personality personality, uint32_t offset, ProgramType type,
+                                   AttachType attach);
 
 /// Whether an access of `bytes` bytes at `offset` is one the field allows by its shape, whoever the user is.
 /// Requires: the offset lies in the field.

@@ -21,6 +21,7 @@ TEST(Context, RowsStandInTheOrderOfTheirIds) {
 TEST(Context, LinuxRowsAreSortedAndDoNotOverlap) {
     const FieldRow* last = nullptr;
     for (const FieldRow& row : context_fields()) {
+        if (row.linux_bytes == 0) continue;
         if (last != nullptr && last->context == row.context) {
             EXPECT_LE(last->linux_offset + last->linux_bytes, row.linux_offset) << row.name;
         }

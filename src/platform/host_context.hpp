@@ -60,4 +60,69 @@ struct HostSkb {
     void* sk;             ///< null: no hook of ours has sockets
 };
 
+/// The context of cgroup_sock_addr programs: Linux' struct bpf_sock_addr byte for byte, then what only Windows has or
+/// says in other numbers.
+struct HostSockAddr {
+    uint8_t linux_layout[72];
+    uint32_t windows_family;  ///< user_family in Windows' numbers
+    uint16_t msg_src_port;    ///< network byte order
+    uint16_t reserved;        ///< zero
+    uint32_t compartment_id;
+    uint32_t redirect_room;
+    uint64_t interface_luid;
+    uint8_t* redirect_context;  ///< where sock_addr_set_redirect_context leaves its bytes; null: it is refused
+    uint32_t redirect_bytes;    ///< how many are there
+    uint32_t reserved1;         ///< zero
+};
+
+/// The context of sock_ops programs, likewise: struct bpf_sock_ops first. Windows has one place for an address of
+/// either family, and ports as two bytes in network byte order.
+struct HostSockOps {
+    uint8_t linux_layout[224];
+    uint32_t windows_op;
+    uint32_t windows_family;
+    uint32_t local_address[4];
+    uint32_t windows_local_port;
+    uint32_t remote_address[4];
+    uint32_t windows_remote_port;
+    uint32_t compartment_id;
+    uint8_t protocol, protocol_zero[3];
+    uint64_t interface_luid;
+    uint64_t flow_id;
+};
+
+/// The context of eBPF for Windows' bind programs; the packet is the application's name.
+struct HostBind {
+    HostPacket packet;
+    uint64_t process_id;
+    uint8_t socket_address[16];
+    uint32_t operation;  ///< 0 bind, 1 post-bind, 2 unbind
+    uint8_t socket_address_length;
+    uint8_t protocol;
+    uint8_t reserved[2];  ///< zero
+};
+
+/// Text that a helper copies out. The bytes are the hook's.
+struct HostText {
+    const uint8_t* data;
+    uint64_t bytes;
+};
+
+/// The context of eBPF for Windows' process programs; the packet is the command line, UTF-16.
+struct HostProcess {
+    HostPacket packet;
+    uint64_t process_id;
+    uint64_t parent_process_id;
+    uint64_t creating_process_id;
+    uint64_t creating_thread_id;
+    uint64_t creation_time;  ///< 100 ns since 1601-01-01
+    uint64_t exit_time;
+    uint32_t exit_code;
+    uint32_t token_sid_size;
+    uint8_t operation;  ///< 0 create, 1 delete
+    uint8_t token_sid[68];
+    uint8_t reserved[3];  ///< zero
+    HostText image_path, account_name, account_domain;
+};
+
 }  // namespace skep::platform

@@ -140,7 +140,8 @@ AttachType default_attach(ProgramType type) {
     return AttachType::None;
 }
 
-ResultRange result_range(ProgramType type, AttachType attach) {
+ResultRange result_range(ProgramType type, AttachType attach, Personality personality) {
+    if (personality == Personality::Windows) return {};  // what means nothing there, the hook reads as a refusal
     for (const RangeRow& row : sets::range_rows)
         if (row.type == type && (row.attach & attach_bit(attach)) != 0) return {false, row.min, row.max};
     return {};
@@ -153,7 +154,9 @@ PacketAccess packet_access(ProgramType type) {
         case ProgramType::LwtSeg6local:
         case ProgramType::SkReuseport:
         case ProgramType::FlowDissector:
-        case ProgramType::CgroupSkb: return PacketAccess::Read;
+        case ProgramType::CgroupSkb:
+        case ProgramType::Bind:
+        case ProgramType::Process: return PacketAccess::Read;
         case ProgramType::SchedCls:
         case ProgramType::SchedAct:
         case ProgramType::Xdp:
@@ -180,9 +183,7 @@ PacketAccess packet_access(ProgramType type) {
         case ProgramType::SkLookup:
         case ProgramType::Syscall:
         case ProgramType::Netfilter:
-        case ProgramType::Bind:
         case ProgramType::Netevent:
-        case ProgramType::Process:
         case ProgramType::Sample: return PacketAccess::None;
     }
     return PacketAccess::None;

@@ -109,7 +109,7 @@ struct ResultRange {
 
 /// The range for a program type at an attach type. Types whose context is not modelled have only the ranges that do not
 /// depend on the kernel's BTF.
-ResultRange result_range(ProgramType type, AttachType attach);
+ResultRange result_range(ProgramType type, AttachType attach, Personality personality);
 
 /// What programs of a type may do to a packet through pointers (may_access_direct_pkt_data).
 enum class PacketAccess : uint8_t {

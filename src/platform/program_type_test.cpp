@@ -195,7 +195,7 @@ TEST(ResultRanges, AreThoseOfCheckReturnCode) {
         {P::CgroupSysctl, A::None, {false, 0, 1}},
     };
     for (const auto& c : cases)
-        EXPECT_EQ(result_range(c.type, c.attach), c.range)
+        EXPECT_EQ(result_range(c.type, c.attach, Personality::Linux), c.range)
             << program_type_name(c.type) << " " << attach_type_name(c.attach);
 }
 

@@ -7,7 +7,7 @@
 namespace skep::platform {
 namespace {
 
-enum class Family : uint8_t { Xdp, Tc, Socket };
+enum class Family : uint8_t { Xdp, Tc, Socket, SockAddr, SockOps, Bind, Process };
 
 constexpr int64_t none = INT64_MIN;
 constexpr uint8_t C = 1, A = 2;  // classifiers, actions
@@ -34,6 +34,12 @@ constexpr Verdict cls_verdicts[] = {Verdict::TcUnspec, Verdict::TcOk,       Verd
 constexpr Verdict act_verdicts[] = {Verdict::TcUnspec, Verdict::TcOk,   Verdict::TcReclassify,
                                     Verdict::TcShot,   Verdict::TcPipe, Verdict::TcRedirect};
 constexpr Verdict socket_verdicts[] = {Verdict::SocketDrop, Verdict::SocketKeep};
+constexpr Verdict address_verdicts[] = {Verdict::SockAddrReject, Verdict::SockAddrProceed,
+                                        Verdict::SockAddrProceedHard};
+constexpr Verdict sock_ops_verdicts[] = {Verdict::SockOpsReply};
+constexpr Verdict bind_verdicts[] = {Verdict::BindPermitSoft, Verdict::BindDeny, Verdict::BindRedirect,
+                                     Verdict::BindPermitHard};
+constexpr Verdict process_verdicts[] = {Verdict::ProcessAllow, Verdict::ProcessRefuse};
 
 Verdict find(Family family, Personality personality, int64_t number, uint8_t by, Verdict otherwise) {
     for (const VerdictRow& row : rows) {
@@ -58,6 +64,13 @@ Outcome outcome_of(ProgramType type, Personality personality, uint64_t r0, uint3
         if (low == 0) return {Verdict::SocketDrop};
         return {Verdict::SocketKeep, std::min(low, packet_bytes)};
     }
+    if (type == ProgramType::CgroupSockAddr) {  // Linux' bind hooks: bit 1 is a flag beside the verdict
+        const uint32_t number = personality == Personality::Linux ? low & 1 : low;
+        return {find(Family::SockAddr, personality, number, 0, Verdict::SockAddrReject)};
+    }
+    if (type == ProgramType::SockOps) return {Verdict::SockOpsReply};
+    if (type == ProgramType::Bind) return {find(Family::Bind, personality, low, 0, Verdict::BindDeny)};
+    if (type == ProgramType::Process) return {find(Family::Process, personality, low, 0, Verdict::ProcessRefuse)};
     const uint8_t by = type == ProgramType::SchedAct ? A : C;
     return {find(Family::Tc, personality, static_cast<int32_t>(low), by, Verdict::TcUnspec)};
 }
@@ -67,6 +80,10 @@ std::span<const Verdict> verdicts_of(ProgramType type) {
     if (type == ProgramType::SchedCls) return cls_verdicts;
     if (type == ProgramType::SchedAct) return act_verdicts;
     if (type == ProgramType::SocketFilter) return socket_verdicts;
+    if (type == ProgramType::CgroupSockAddr) return address_verdicts;
+    if (type == ProgramType::SockOps) return sock_ops_verdicts;
+    if (type == ProgramType::Bind) return bind_verdicts;
+    if (type == ProgramType::Process) return process_verdicts;
     return {};
 }
 
@@ -77,7 +94,14 @@ bool lets_pass(Verdict verdict) {
         case Verdict::TcOk:
         case Verdict::TcReclassify:
         case Verdict::TcPipe:
-        case Verdict::SocketKeep: return true;
+        case Verdict::SocketKeep:
+        case Verdict::SockAddrProceed:
+        case Verdict::SockAddrProceedHard:
+        case Verdict::SockOpsReply:
+        case Verdict::BindPermitSoft:
+        case Verdict::BindRedirect:
+        case Verdict::BindPermitHard:
+        case Verdict::ProcessAllow: return true;
         case Verdict::XdpAborted:
         case Verdict::XdpDrop:
         case Verdict::XdpTx:
@@ -88,6 +112,9 @@ bool lets_pass(Verdict verdict) {
         case Verdict::TcRepeat:
         case Verdict::TcRedirect:
         case Verdict::TcTrap:
+        case Verdict::SockAddrReject:
+        case Verdict::BindDeny:
+        case Verdict::ProcessRefuse:
         case Verdict::SocketDrop: return false;
     }
     return false;

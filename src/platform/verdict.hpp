@@ -27,8 +27,9 @@ struct Outcome {
     bool operator==(const Outcome&) const = default;
 };
 
-/// The meaning of r0. Numbers that mean nothing become what the kernel makes of them: aborted for xdp, unspec for tc.
-/// `packet_bytes` bounds what a socket filter keeps. Requires: context_of(type) has a value.
+/// The meaning of r0. Numbers that mean nothing become what the kernel makes of them: aborted for xdp, unspec for tc;
+/// or what eBPF for Windows does: drop, reject, deny, refuse. `packet_bytes` bounds what a socket filter keeps.
+/// Requires: context_of(type) has a value.
 Outcome outcome_of(ProgramType type, Personality personality, uint64_t r0, uint32_t packet_bytes);
 
 /// Verdicts of a program type in the table's order; empty for a type that is not modelled.

@@ -43,8 +43,8 @@ struct ContextUser {
     Personality personality;
 
     const char* type_name() const { return platform::program_type_name(type); }
-    bool reads(const FieldRow& field) const { return field.readable_by(type, attach); }
-    bool writes(const FieldRow& field) const { return field.writable_by(type, attach); }
+    bool reads(const FieldRow& field) const { return field.readable_by(type, attach, personality); }
+    bool writes(const FieldRow& field) const { return field.writable_by(type, attach, personality); }
 
     /// "xdp programs", "cgroup_sock programs attached to cgroup_inet_sock_create".
     std::string users(bool by_attach) const {
@@ -87,15 +87,8 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
             "it");
     const FieldRow* field = nullptr;
     if (offset >= 0 && offset < platform::context_bytes(user.context, user.personality))
-        field = platform::find_context_field(user.context, user.personality, static_cast<uint32_t>(offset));
-    // Fields that share their place (a union of addresses): the one that this attach type has.
-    if (field != nullptr && !user.reads(*field)) {
-        for (const FieldRow& other : platform::fields_of(user.context)) {
-            const int64_t start = other.offset(user.personality);
-            const bool covers = offset >= start && offset < start + other.bytes(user.personality);
-            if (covers && user.reads(other)) field = &other;
-        }
-    }
+        field = platform::find_context_field(user.context, user.personality, static_cast<uint32_t>(offset), user.type,
+                                             user.attach);
     if (field == nullptr) return reject("no field is there");
     if (field->hole != nullptr) return reject(fmt::format("field {}: {}", field->name, field->hole));
     if (row.is_atomic()) return reject("atomic operations do not work on the context");
@@ -125,7 +118,7 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
     const uint32_t part = static_cast<uint32_t>(offset) - field->offset(user.personality);
     ContextAccess out;
     out.field = static_cast<uint16_t>(field->id);
-    out.host_offset = field->host_offset;
+    out.host_offset = field->offset_in_host(user.personality);
     out.access_bytes = static_cast<uint8_t>(bytes);
     out.pointer = pointer;
     switch (field->access) {
@@ -134,7 +127,7 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
         case platform::FieldAccess::WideWords:
         case platform::FieldAccess::WholeWords:
         case platform::FieldAccess::Longs:
-            out.host_offset = static_cast<uint16_t>(field->host_offset + part);
+            out.host_offset = static_cast<uint16_t>(out.host_offset + part);
             out.host_bytes = static_cast<uint8_t>(bytes);
             return out;
         case platform::FieldAccess::Whole:
@@ -143,12 +136,13 @@ Result<ContextAccess> access_of(const ContextUser& user, InsnIndex at, const Ins
         case platform::FieldAccess::Halves:
         case platform::FieldAccess::Port: break;
     }
-    out.host_bytes = static_cast<uint8_t>(field->host_bytes);
+    const uint16_t host_bytes = field->bytes_in_host(user.personality);
+    out.host_bytes = static_cast<uint8_t>(host_bytes);
     out.part_offset = static_cast<uint8_t>(part);
     if (!store && !pointer) {
         // convert_ctx_accesses() takes a part out of a field only if the part is narrower than the kernel's own field:
         // of a 16-bit protocol, the u16 at either half of the program's 32 bits is the protocol.
-        if (bytes >= field->host_bytes) out.part_offset = 0;
+        if (bytes >= host_bytes) out.part_offset = 0;
         // A narrower host field is followed by zeros up to the program's width (host_context.hpp): loads take these
         // along.
         out.host_bytes = std::max(out.host_bytes, static_cast<uint8_t>(field->bytes(user.personality)));

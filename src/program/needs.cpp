@@ -242,6 +242,9 @@ class Collector {
                             platform::program_type_name(out_.type)));
             return;
         }
+        const auto meaning = platform::section_meaning(program_.section);
+        const platform::AttachType attach =
+            meaning && meaning->type == out_.type ? meaning->attach : platform::default_attach(out_.type);
         const auto visit = [&](InsnIndex insn, const Insn& decoded,
                                std::span<const ContextValue> registers) -> Result<void> {
             const isa::Row& row = decoded.row();
@@ -252,7 +255,8 @@ class Collector {
             const platform::FieldRow* field =
                 offset < 0 || offset > UINT16_MAX
                     ? nullptr
-                    : platform::find_context_field(*context, out_.personality, static_cast<uint32_t>(offset));
+                    : platform::find_context_field(*context, out_.personality, static_cast<uint32_t>(offset), out_.type,
+                                                   attach);
             const char* structure = platform::context_type_name(*context, out_.personality);
             if (field == nullptr)
                 at(add(Need::Kind::Field, UnknownNumber{static_cast<uint32_t>(offset)},

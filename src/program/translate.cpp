@@ -121,6 +121,26 @@ std::vector<Insn> result_code(Personality program) {
     return code;
 }
 
+/// A loaded number in register `reg`, from the target's to the program's own. Nothing where no code can tell.
+std::optional<std::vector<Insn>> value_code(platform::FieldValues values, Personality program, uint8_t reg) {
+    using platform::FieldValues;
+    const bool windows = program == Personality::Windows;
+    switch (values) {
+        case FieldValues::Same: return std::vector<Insn>{};
+        case FieldValues::Family: {
+            constexpr int32_t linux_ip6 = 10, windows_ip6 = 23;
+            const Insn skip{.op = Op::Jne32K, .dst = reg, .offset = 1, .imm = windows ? linux_ip6 : windows_ip6};
+            return std::vector<Insn>{skip, mov(reg, windows ? windows_ip6 : linux_ip6)};
+        }
+        case FieldValues::HostPort: return std::vector<Insn>{{.op = Op::Be16, .dst = reg}};
+        case FieldValues::HighPort:
+            return std::vector<Insn>{{.op = windows ? Op::Rsh32K : Op::Lsh32K, .dst = reg, .imm = 16}};
+        case FieldValues::SockOp:
+        case FieldValues::Address: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 std::optional<Op> load_op(unsigned bytes) {
     switch (bytes) {
         case 1: return Op::LdxB;
@@ -397,8 +417,25 @@ class Translator {
             other.op = *op;
         }
         ++report_.context_accesses;
-        if (other == insn) return {};
-        return note(linked, at, {.replace = other, .before = {}, .after = {}});
+        SlotEdit edit;
+        if (other != insn) edit.replace = other;
+        if (field.values != platform::FieldValues::Same) {
+            if (row.operation != Operation::Load || part != 0 || row.access_bytes() != mine)
+                return at_insn(linked, at, Errc::Unsupported,
+                               fmt::format("a part of field {} cannot be translated", field.name),
+                               "the systems say it in different numbers", "load the whole field");
+            auto code = value_code(field.values, from_, insn.dst);
+            if (!code)
+                return at_insn(linked, at, Errc::Rejected,
+                               fmt::format("field {} has no equal number in {}", field.name, target_.name),
+                               field.values == platform::FieldValues::Address
+                                   ? "which address it is depends on the family there"
+                                   : "the systems call programs at other moments",
+                               "bind it instead: skep run takes it as it is");
+            edit.after = *std::move(code);
+        }
+        if (edit == SlotEdit{}) return {};
+        return note(linked, at, std::move(edit));
     }
 
     void apply() {

@@ -22,10 +22,54 @@ CONNECT4 = [
 ]
 ONE = "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 01"
 CONNECT6 = [
-    ({"user_ip6": ONE, "protocol": 6}, "proceed", {}),
-    ({"user_ip6": ONE, "protocol": 17}, "reject", {}),
-    ({"user_ip6": ONE.replace("01", "02"), "protocol": 6}, "reject", {}),
-    ({"user_ip6": "ff" + ONE[2:], "protocol": 6}, "reject", {}),
+    ({"user_family": 10, "user_ip6": ONE, "protocol": 6}, "proceed", {}),
+    ({"user_family": 2, "user_ip6": ONE, "protocol": 6}, "reject", {}),
+    ({"user_family": 10, "user_ip6": ONE, "protocol": 17}, "reject", {}),
+    ({"user_family": 10, "user_ip6": ONE.replace("01", "02"), "protocol": 6}, "reject", {}),
+    ({"user_family": 10, "user_ip6": "ff" + ONE[2:], "protocol": 6}, "reject", {}),
+]
+
+
+# Linux' numbers: the local port in host byte order, the remote one in the upper half.
+PORTS = [
+    ({"family": 10, "local_port": 80, "remote_port": 0xbb010000}, 1),
+    ({"family": 2, "local_port": 80, "remote_port": 0xbb010000}, 0),
+    ({"family": 10, "local_port": 0x5000, "remote_port": 0xbb010000}, 0),
+    ({"family": 10, "local_port": 80, "remote_port": 0x01bb}, 0),
+]
+ME = "00 00 00 00 00 00 00 00 00 00 ff ff 7f 00 00 01"
+AWAY = "20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 02"
+# Programs of windows_hooks.o: context in canonical fields, verdict, what changed, what the program saw (0 is not listed).
+HOOKS = [
+    ("binds", {"app_id": "svc", "socket_address": "02 00 00 50" + 12 * " 00", "socket_address_length": 16, "process_id": 4, "protocol": 6},
+     "permit_hard", {}, {0: ord("s"), 1: 16, 3: 6}),
+    ("binds", {"socket_address": "02 00 00 50" + 12 * " 00", "process_id": 5}, "deny", {}, {}),
+    ("binds", {"socket_address": "02 00 1f 90" + 12 * " 00", "process_id": 5}, "redirect",
+     {"socket_address": "02 00 00 50" + 12 * " 00"}, {}),
+    ("binds", {"socket_address": "02 00 1f 91" + 12 * " 00", "process_id": 5}, "permit", {}, {}),
+    ("binds", {"socket_address": "02 00 00 50" + 12 * " 00", "process_id": 5, "operation": 2}, "permit", {}, {2: 2}),
+    ("processes", {"command": "xyz", "process_id": 7, "parent_process_id": 8, "creating_process_id": 9, "creating_thread_id": 10,
+                   "creation_time": 11, "token_sid_size": 68, "token_sid": 67 * "00 " + "44", "image_path": "C:/x",
+                   "account_name": "root"},
+     "allow", {}, {0: 7, 1: 8, 2: 9, 3: 10, 4: 11, 7: 68, 8: 0x44, 9: 8, 10: ord("C")}),
+    ("processes", {"command": "xyz", "account_name": "mary"}, "refuse", {}, {9: -7}),
+    ("processes", {"command": "y", "image_path": "a path of more than 16 characters"}, "allow", {}, {9: -24}),
+    ("processes", {"command": "xyz", "operation": 1, "exit_time": 5, "exit_code": 6}, "allow", {}, {5: 5, 6: 6, 9: -7}),
+    ("connections", {"op": 4, "family": 2, "local_ip4": "7f 00 00 01", "local_port": 80, "remote_ip4": "0a 00 00 02",
+                     "remote_port": 0x1f900000, "protocol": 6, "compartment_id": 3, "interface_luid": 4, "flow_id": 5},
+     "reply", {}, {1: 2, 2: 0x0100007f, 4: 0x5000, 5: 0x0200000a, 7: 0x1f90, 8: 6, 9: 3, 10: 4, 11: 5}),
+    ("connections", {"op": 5, "family": 10, "local_ip4": "01 01 01 01", "local_ip6": ME, "remote_ip6": AWAY}, "reply", {},
+     {0: 1, 1: 23, 3: 0x0100007f, 5: 0xb80d0120, 6: 0x02000000}),
+    ("connections", {"op": 10, "family": 2}, "reply", {}, {0: 2, 1: 2}),
+    ("connects6", {"user_family": 10, "user_ip6": ME, "msg_src_ip6": AWAY, "msg_src_port": 0x3930, "user_port": 0x5000, "protocol": 6,
+                   "compartment_id": 1, "interface_luid": 1 << 40},
+     "proceed_hard", {}, {0: 23, 1: 0x02000000, 2: 0x3930, 4: 0x0100007f, 5: 0x5000, 6: 6, 7: 1, 8: 1 << 40}),
+    ("connects6", {"user_family": 10, "user_ip6": AWAY}, "reject", {}, {0: 23, 3: 0xb80d0120, 4: 0x02000000}),
+    ("connects6", {"user_ip6": AWAY, "user_port": 0x901f}, "proceed",
+     {"user_ip6": AWAY[:-11] + "00 00 00 01", "user_port": "00 50 00 00", "redirect_context": "1f 90"},
+     {3: 0xb80d0120, 4: 0x02000000, 5: 0x901f}),
+    ("accepts4", {"user_family": 2, "msg_src_ip4": 9, "user_ip4": "7f 00 00 01"}, "proceed", {}, {0: 2, 1: 9, 2: 0x0100007f}),
+    ("accepts4", {"user_family": 2, "user_ip4": "7f 00 00 02"}, "reject", {}, {0: 2, 2: 0x0200007f}),
 ]
 
 
@@ -43,11 +87,11 @@ class Contexts(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder.name, name)
 
-    def run_over(self, path, program, contexts, *more):
+    def run_over(self, path, program, contexts, *more, verified=False):
         with open(self.path("contexts.json"), "w") as file:
             json.dump(contexts, file)
         return skep("run", path, "--program", program, "--contexts", self.path("contexts.json"), "--deterministic", "1", "--json",
-                    "--unverified", *more)
+                    *([] if verified else ["--unverified"]), *more)
 
     def test_both_systems_and_both_translations_agree(self):
         facts = json.loads(skep("doctor", "--json").stdout)
@@ -64,6 +108,23 @@ class Contexts(unittest.TestCase):
                     self.assertEqual(out.returncode, 0, (path, out.stdout + out.stderr))
                     got = [(c["verdict"], c["changed"]) for c in json.loads(out.stdout)["contexts"]]
                     self.assertEqual(got, [(row[1], row[2]) for row in rows], (path, program, engine))
+                out = self.run_over(path, "ports", [row[0] for row in PORTS], "--engine", engine)
+                self.assertEqual(out.returncode, 0, (path, out.stdout + out.stderr))
+                self.assertEqual([c["r0"] for c in json.loads(out.stdout)["contexts"]], [row[1] for row in PORTS], (path, engine))
+
+    def test_programs_of_windows_own_types(self):
+        facts = json.loads(skep("doctor", "--json").stdout)
+        engines = [name for name, key in (("interp", "interpreter"), ("jit", "jit")) if facts[key]["present"]]
+        for engine in engines:
+            for program, context, verdict, changed, seen in HOOKS:
+                out = self.run_over(OBJECTS / "windows_hooks.o", program, [context], "--engine", engine, verified=True)
+                self.assertEqual(out.returncode, 0, (program, context, out.stdout + out.stderr))
+                report = json.loads(out.stdout)
+                said = report["contexts"][0]
+                self.assertEqual((said["verdict"], said["changed"]), (verdict, changed), (program, context, engine))
+                entries = next(m for m in report["maps"] if m["name"] == "seen")["entries"]
+                got = {e["key"]: e["value"] - (1 << 64 if e["value"] >> 63 else 0) for e in entries}
+                self.assertEqual(got, seen, (program, context, engine))
 
     def test_what_a_context_cannot_hold_is_said(self):
         rows = [

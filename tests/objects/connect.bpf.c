@@ -5,6 +5,9 @@
 typedef struct bpf_sock_addr address_t;
 #define PORT(ctx) ((ctx)->user_port)
 #define FAMILY(ctx) ((ctx)->family)
+#define AF_INET6 23
+#define LOCAL_PORT(ctx) NETWORK_PORT((ctx)->local_port)
+#define REMOTE_PORT(ctx) NETWORK_PORT((ctx)->remote_port)
 #else
 #include <linux/bpf.h>
 
@@ -12,6 +15,9 @@ typedef struct bpf_sock_addr address_t;
 typedef struct bpf_sock_addr address_t;
 #define PORT(ctx) ((ctx)->user_port)
 #define FAMILY(ctx) ((ctx)->user_family)
+#define AF_INET6 10
+#define LOCAL_PORT(ctx) ((ctx)->local_port)
+#define REMOTE_PORT(ctx) NETWORK_PORT((ctx)->remote_port >> 16)
 #endif
 
 #define NETWORK_PORT(port) ((unsigned short)((port) >> 8 | ((port) & 0xff) << 8))
@@ -34,7 +40,14 @@ int connect4(address_t *ctx)
 SEC("cgroup/connect6")
 int connect6(address_t *ctx)
 {
-	return ctx->user_ip6[3] == 0x01000000 && ctx->user_ip6[0] == 0 && ctx->protocol == 6;
+	return FAMILY(ctx) == AF_INET6 && ctx->user_ip6[3] == 0x01000000 && ctx->user_ip6[0] == 0 && ctx->protocol == 6;
+}
+
+// Answers 1 for IPv6 from port 80 to port 443.
+SEC("sockops")
+int ports(struct bpf_sock_ops *ctx)
+{
+	return ctx->family == AF_INET6 && LOCAL_PORT(ctx) == 80 && REMOTE_PORT(ctx) == 443;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -262,7 +262,8 @@ void Machine::pop() {
 Machine::Went Machine::leave() {
     if (frames_.size() == 1) {
         if (!references_.empty()) return wrong("the program ends with something acquired and not released");
-        const auto range = platform::result_range(subject_.program->type, subject_.program->attach);
+        const auto range =
+            platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
         const auto r0 = static_cast<int64_t>(regs_[0]);
         if (!range.any && (r0 < range.min || r0 > range.max)) return wrong(fmt::format("the program returns {}", r0));
         return Went::Ended;
@@ -316,7 +317,8 @@ Machine::Went Machine::context_access(const isa::Insn& insn, const isa::Row& row
     const platform::FieldRow* field =
         !kind || offset > UINT16_MAX
             ? nullptr
-            : platform::find_context_field(*kind, subject_.program->personality, static_cast<uint32_t>(offset));
+            : platform::find_context_field(*kind, subject_.program->personality, static_cast<uint32_t>(offset),
+                                           subject_.program->type, subject_.program->attach);
     if (field == nullptr || static_cast<uint16_t>(field->id) != bound.field)
         return wrong("a context access reaches another field than it is bound to");
     uint8_t* bytes = memory_[context_].bytes.data() + offset;

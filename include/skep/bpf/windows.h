@@ -118,6 +118,8 @@ typedef struct process_md {
     uint64_t exit_time;
     uint32_t exit_code;
     uint8_t operation; /* 0 create, 1 delete */
+    uint32_t token_sid_size;
+    uint8_t token_sid[68];
 } process_md_t;
 
 /* Helpers of every program type. */
@@ -164,5 +166,7 @@ static int (*const bpf_sock_addr_set_redirect_context)(bpf_sock_addr_t* ctx, voi
                                                        uint32_t size) = (void*)0x10001;
 static uint64_t (*const bpf_sock_ops_get_flow_id)(bpf_sock_ops_t* ctx) = (void*)0x10000;
 static int (*const bpf_process_get_image_path)(process_md_t* ctx, uint8_t* path, uint32_t size) = (void*)0x10000;
+static int (*const bpf_process_get_account_name)(process_md_t* ctx, uint8_t* name, uint32_t size) = (void*)0x10001;
+static int (*const bpf_process_get_account_domain)(process_md_t* ctx, uint8_t* domain, uint32_t size) = (void*)0x10002;
 
 #endif

@@ -3,8 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <span>
+
 #include "cli/file.hpp"
 #include "cli/json.hpp"
+#include "cli/run/map_access.hpp"
+#include "cli/run/report.hpp"
 #include "cli/run/values.hpp"
 #include "hooks/context/context_session.hpp"
 #include "platform/context.hpp"
@@ -17,32 +23,96 @@ namespace {
 using platform::FieldRow;
 using platform::Personality;
 
+/// A context, and what its pointers lead to.
+struct Made {
+    std::vector<uint64_t> words;          ///< the host context, aligned
+    std::map<std::string, Buffer> texts;  ///< what pointers lead to, by name: app_id, command, image_path ...
+    size_t bytes = 0;
+
+    std::span<std::byte> context() { return {reinterpret_cast<std::byte*>(words.data()), bytes}; }
+    std::span<const std::byte> context() const { return {reinterpret_cast<const std::byte*>(words.data()), bytes}; }
+};
+
 const FieldRow* field_named(platform::ContextKind context, std::string_view name) {
     for (const FieldRow& field : platform::fields_of(context))
-        if (name == field.name && field.linux_bytes != 0 && field.hole == nullptr &&
-            field.kind == platform::FieldKind::Scalar)
-            return &field;
+        if (name == field.name && field.hole == nullptr && field.kind == platform::FieldKind::Scalar) return &field;
     return nullptr;
 }
 
-Result<Buffer> context_of(const Json& json, platform::ContextKind context, size_t number) {
-    Buffer bytes(platform::context_bytes(context, Personality::Linux));
-    const auto* fields = json.as<Json::Object>();
-    if (fields == nullptr) return Error(Errc::InvalidArgument, fmt::format("context {} is no object", number));
-    for (const auto& [name, value] : *fields) {
-        const FieldRow* field = field_named(context, name);
-        if (field == nullptr)
-            return Error(Errc::InvalidArgument, fmt::format("context {} has no field \"{}\"", number, name), {},
-                         "skep platform show linux-6.12 lists the fields");
-        SKEP_ASSIGN(const Buffer part, bytes_of(value, {}, field->linux_bytes, fmt::format("[{}].{}", number, name)));
-        std::copy(part.begin(), part.end(), bytes.begin() + field->linux_offset);
+/// ASCII text as UTF-16, which is what Windows' programs get.
+Result<Buffer> text_of(const Json& value, const std::string& what) {
+    const auto* text = value.as<std::string>();
+    if (text == nullptr) return Error(Errc::InvalidArgument, fmt::format("{} is no text", what));
+    Buffer bytes;
+    for (const char c : *text) {
+        if (static_cast<unsigned char>(c) > 127)
+            return Error(Errc::InvalidArgument, fmt::format("{} has other characters than ASCII", what));
+        bytes.push_back(static_cast<std::byte>(c));
+        bytes.push_back(std::byte{0});
     }
     return bytes;
 }
 
+void point(platform::HostPacket& packet, Buffer& bytes) {
+    auto* const data = reinterpret_cast<uint8_t*>(bytes.data());
+    packet = {data, data + bytes.size(), data, data, data + bytes.size()};
+}
+
+/// The names of what a context's pointers lead to.
+std::vector<std::string_view> texts_of(platform::ContextKind context) {
+    if (context == platform::ContextKind::Bind) return {"app_id"};
+    if (context == platform::ContextKind::Process) return {"command", "image_path", "account_name", "account_domain"};
+    return {};
+}
+
+void point_all(platform::ContextKind context, Made& made) {
+    if (context == platform::ContextKind::Bind)
+        point(reinterpret_cast<platform::HostBind*>(made.words.data())->packet, made.texts["app_id"]);
+    if (context != platform::ContextKind::Process) return;
+    auto& host = *reinterpret_cast<platform::HostProcess*>(made.words.data());
+    point(host.packet, made.texts["command"]);
+    const auto text = [&](const char* name) -> platform::HostText {
+        const auto found = made.texts.find(name);
+        if (found == made.texts.end()) return {nullptr, 0};
+        return {reinterpret_cast<const uint8_t*>(found->second.data()), found->second.size()};
+    };
+    host.image_path = text("image_path");
+    host.account_name = text("account_name");
+    host.account_domain = text("account_domain");
+}
+
+Result<Made> context_of(const Json& json, platform::ProgramType type, platform::ContextKind context, size_t number) {
+    Made made;
+    made.bytes = platform::host_context_bytes(context);
+    made.words.resize((made.bytes + 7) / 8);
+    const auto* fields = json.as<Json::Object>();
+    if (fields == nullptr) return Error(Errc::InvalidArgument, fmt::format("context {} is no object", number));
+    const auto texts = texts_of(context);
+    for (const auto& [name, value] : *fields) {
+        const std::string what = fmt::format("[{}].{}", number, name);
+        if (std::ranges::find(texts, name) != texts.end()) {
+            SKEP_ASSIGN(made.texts[name], text_of(value, what));
+            continue;
+        }
+        if (name == "flow_id" && context == platform::ContextKind::SockOps) {
+            SKEP_ASSIGN(const Buffer part, bytes_of(value, {}, 8, what));
+            std::ranges::copy(part, made.context().begin() + offsetof(platform::HostSockOps, flow_id));
+            continue;
+        }
+        const FieldRow* field = field_named(context, name);
+        if (field == nullptr)
+            return Error(Errc::InvalidArgument, fmt::format("context {} has no field \"{}\"", number, name), {},
+                         "skep platform show linux-6.12 and windows-ebpf-1.6 list the fields");
+        SKEP_ASSIGN(const Buffer part, bytes_of(value, {}, field->host_bytes, what));
+        std::ranges::copy(part, made.context().begin() + field->host_offset);
+    }
+    hooks::fill_windows_view(type, made.context());
+    point_all(context, made);
+    return made;
+}
+
 std::string field_text(const FieldRow& field, Bytes context) {
-    const Bytes part = context.subspan(field.linux_offset, field.linux_bytes);
-    return btf::hex_text(part);
+    return btf::hex_text(context.subspan(field.host_offset, field.host_bytes));
 }
 
 }  // namespace
@@ -75,32 +145,57 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
     Json all = Json::array();
     std::string out;
     for (size_t i = 0; i < list->size(); ++i) {
-        Result<Buffer> made = context_of((*list)[i], *kind, i);
+        Result<Made> made = context_of((*list)[i], type, *kind, i);
         if (!made) return std::move(made).error().in_file(file);
-        Buffer context = *made;
-        const hooks::ContextResult result = session->run(program.program->entry(), context);
+        const std::vector<uint64_t> before = made->words;
+        uint8_t redirect[256] = {};
+        if (type == platform::ProgramType::CgroupSockAddr) {
+            auto& host = *reinterpret_cast<platform::HostSockAddr*>(made->words.data());
+            host.redirect_context = redirect;
+            host.redirect_room = sizeof redirect;
+        }
+        const Bytes was{reinterpret_cast<const std::byte*>(before.data()), made->bytes}, now = made->context();
+        const hooks::ContextResult result = session->run(program.program->entry(), made->context());
         if (result.fault != 0)
             return Error(Errc::Rejected, fmt::format("the run over context {} was ended (fault {})", i, result.fault));
         Json changed = Json::object();
-        std::string line = fmt::format("{} {}", i, hooks::address_verdict_name(result.verdict));
+        std::string line = fmt::format("{} {}", i, platform::verdict_name(result.verdict));
         for (const FieldRow& field : platform::fields_of(*kind)) {
-            if (field.linux_bytes == 0 || field.hole != nullptr) continue;
-            const std::string now = field_text(field, context);
-            if (now == field_text(field, *made)) continue;
-            changed.set(field.name, now);
-            line += fmt::format("  {} = {}", field.name, now);
+            if (field.hole != nullptr || field.kind != platform::FieldKind::Scalar) continue;
+            const std::string text = field_text(field, now);
+            if (text == field_text(field, was)) continue;
+            changed.set(field.name, text);
+            line += fmt::format("  {} = {}", field.name, text);
+        }
+        if (type == platform::ProgramType::CgroupSockAddr) {
+            const auto& host = *reinterpret_cast<const platform::HostSockAddr*>(made->words.data());
+            if (host.redirect_bytes != 0) {
+                const std::string text =
+                    btf::hex_text({reinterpret_cast<const std::byte*>(redirect), host.redirect_bytes});
+                changed.set("redirect_context", text);
+                line += fmt::format("  redirect_context = {}", text);
+            }
         }
         out += line + "\n";
         all.push(Json::object()
-                     .set("verdict", hooks::address_verdict_name(result.verdict))
+                     .set("verdict", platform::verdict_name(result.verdict))
                      .set("r0", result.r0)
                      .set("changed", std::move(changed)));
+    }
+    Json maps = Json::array();
+    for (uint32_t i = 0; i < spec->maps.size(); ++i) {
+        maps::Map* const map = loaded->map(i);
+        if (map == nullptr || spec->maps[i].origin == object::MapOrigin::Data) continue;
+        if (map->def().type == platform::MapType::Ringbuf || map->def().type == platform::MapType::PerfEventArray)
+            continue;
+        maps.push(map_json(*spec, spec->maps[i], read_contents(*map, loaded->lanes(), {})));
     }
     if (output.json)
         output.print(Json::object()
                          .set("program", options.program)
                          .set("engine", options.engine)
-                         .set("contexts", std::move(all)));
+                         .set("contexts", std::move(all))
+                         .set("maps", std::move(maps)));
     else
         output.out(out);
     return {};

@@ -234,6 +234,11 @@ std::string report_text(const ObjectSpec& spec, Backend& backend, const RunSumma
     return text;
 }
 
+Json map_json(const ObjectSpec& spec, const MapSpec& map, const MapContents& contents) {
+    const RunSummary summary;
+    return Reporter{spec, summary}.map_json(map, contents);
+}
+
 Json report_json(const ObjectSpec& spec, Backend& backend, const RunSummary& summary) {
     const Reporter reporter{spec, summary};
     Json verdicts = Json::object();

@@ -31,6 +31,8 @@ struct RunSummary {
 
 std::string report_text(const object::ObjectSpec& spec, Backend& backend, const RunSummary& summary,
                         const Output& output);
+/// One map of the object, as in report_json.
+Json map_json(const object::ObjectSpec& spec, const object::MapSpec& map, const MapContents& contents);
 Json report_json(const object::ObjectSpec& spec, Backend& backend, const RunSummary& summary);
 
 }  // namespace skep::cli

@@ -286,6 +286,11 @@ uint32_t windows_helper_number(HelperId id, ProgramType type) {
     return helper(id).windows_id;
 }
 
+bool helper_callable(Personality personality, HelperId id, ProgramType type, AttachType attach) {
+    if (personality == Personality::Linux) return helper_allowed(id, type, attach);
+    return windows_helper_number(id, type) != 0;
+}
+
 bool windows_result_is_mapped(HelperId id) {
     if (id == HelperId::TailCall) return true;  // one that failed says why; Linux says nothing
     const HelperRow& row = helper(id);

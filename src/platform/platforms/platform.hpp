@@ -143,6 +143,10 @@ std::optional<HelperId> windows_helper_of_type(ProgramType type, uint32_t id);
 /// The number of `id` in programs of `type` on eBPF for Windows, general or the type's own; 0 if there is none.
 uint32_t windows_helper_number(HelperId id, ProgramType type);
 
+/// Whether programs of a type, loaded for an attach type, may call the helper where the personality is at home. eBPF
+/// for Windows lets every type call the general ones.
+bool helper_callable(Personality personality, HelperId id, ProgramType type, AttachType attach);
+
 /// Whether the helper's errors are minus an ebpf_result there (ebpf_result.hpp). Not those of the string and memory
 /// helpers, which speak errno on both systems, and not results that are no status.
 bool windows_result_is_mapped(HelperId id);

@@ -112,7 +112,12 @@ T* pointer(uint64_t reg) {
     X(StrncatS, strncat_s_)                                          \
     X(StrnlenS, strnlen_s_)                                          \
     X(KtimeGetBootMs, ktime_get_boot_ms)                             \
-    X(KtimeGetMs, ktime_get_ms)
+    X(KtimeGetMs, ktime_get_ms)                                      \
+    X(SockAddrSetRedirectContext, sock_addr_set_redirect_context)    \
+    X(SockOpsGetFlowId, sock_ops_get_flow_id)                        \
+    X(ProcessGetImagePath, process_get_image_path)                   \
+    X(ProcessGetAccountName, process_get_account_name)               \
+    X(ProcessGetAccountDomain, process_get_account_domain)
 // clang-format on
 
 namespace helpers {

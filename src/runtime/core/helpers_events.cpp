@@ -7,10 +7,23 @@
 
 namespace skep::runtime::helpers {
 
+namespace {
+/// Whether the context begins with a HostPacket.
+bool has_packet(platform::ProgramType type) {
+    using platform::ProgramType;
+    return type == ProgramType::Xdp || type == ProgramType::SchedCls || type == ProgramType::SchedAct ||
+           type == ProgramType::SocketFilter || type == ProgramType::Bind || type == ProgramType::Process;
+}
+}  // namespace
+
 /// bpf_skb_event_output, bpf_xdp_event_output: the flags' upper half asks for so many bytes of the packet.
 SKEP_HELPER(perf_event_output) {
     maps::PerfEventArray* array = maps::PerfEventArray::of(pointer<maps::Map>(r2));
     if (array == nullptr) return result(Errc::InvalidArgument);
+    if (!has_packet(run_of(context).type)) {  // bpf_event_output_data: no bytes of a packet
+        if ((r3 >> 32) != 0) return result(Errc::InvalidArgument);
+        return result(array->output(r3, pointer<const void>(r4), r5, nullptr, 0, context->lane));
+    }
     const auto& packet = *pointer<const platform::HostPacket>(r1);
     return result(array->output(r3, pointer<const void>(r4), r5, packet.data,
                                 static_cast<uint64_t>(packet.data_end - packet.data), context->lane));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/os_process.hpp"
+#include "platform/host_context.hpp"
 #include "runtime/core/helpers.hpp"
 
 namespace skep::runtime::helpers {
@@ -45,22 +46,31 @@ uint64_t length(const char* text, uint64_t size) {
     return n;
 }
 
-/// Appends up to `count` characters and a NUL at to[at]; without room the text becomes empty, or is cut with _TRUNCATE.
+/// Puts up to `count` characters at to[at] and zeros behind them; without room the text becomes empty, or is cut with
+/// _TRUNCATE. Every byte of the target from `at` on is written, whatever happens: proofs rest on it (helper.def).
 uint64_t append(char* to, uint64_t size, uint64_t at, const char* from, uint64_t count) {
     const uint64_t wanted = count == truncate ? size : count;
     const uint64_t n = length(from, wanted);
-    if (n >= size - at) {
-        if (count != truncate) {
-            to[0] = 0;
-            return erange;
-        }
-        memcpy(to + at, from, size - at - 1);
-        to[size - 1] = 0;
-        return struncate;
+    if (n >= size - at && count != truncate) {
+        memset(to, 0, size);
+        return erange;
     }
-    memcpy(to + at, from, n);
-    to[at + n] = 0;
-    return 0;
+    const uint64_t fit = n < size - at ? n : size - at - 1;
+    memmove(to + at, from, fit);
+    memset(to + at + fit, 0, size - at - fit);
+    return fit == n ? 0 : struncate;
+}
+
+/// -EBPF_INSUFFICIENT_BUFFER, -EBPF_OBJECT_NOT_FOUND: helpers of Windows' own types speak its numbers already.
+constexpr uint64_t insufficient_buffer = uint64_t{0} - 24, not_found = uint64_t{0} - 7;
+
+/// Copies a text out, zeros behind it; the number of its bytes. Every byte of the target is written.
+uint64_t give(const platform::HostText& text, void* to, uint64_t size) {
+    memset(to, 0, size);
+    if (text.data == nullptr) return not_found;
+    if (text.bytes > size) return insufficient_buffer;
+    memcpy(to, text.data, text.bytes);
+    return text.bytes;
 }
 
 }  // namespace
@@ -85,7 +95,7 @@ SKEP_HELPER(strncpy_s_) {
     char* const to = pointer<char>(r1);
     if (to == nullptr || r2 == 0) return einval;
     if (r3 == 0) {
-        to[0] = 0;
+        memset(to, 0, r2);
         return einval;
     }
     return append(to, r2, 0, pointer<const char>(r3), r4);
@@ -122,6 +132,27 @@ SKEP_HELPER(map_lookup_and_delete_elem) {
     void* const value = map->lookup(pointer<const void>(r2), context->lane);
     if (value == nullptr || !map->remove(pointer<const void>(r2), context->lane).ok()) return 0;
     return reinterpret_cast<uintptr_t>(value);
+}
+
+/// What a connection that is redirected takes along to the process that it is redirected to.
+SKEP_HELPER(sock_addr_set_redirect_context) {
+    auto& host = *pointer<platform::HostSockAddr>(r1);
+    if (host.redirect_context == nullptr) return not_found;
+    if (r3 > host.redirect_room) return insufficient_buffer;
+    memcpy(host.redirect_context, pointer<const void>(r2), r3);
+    host.redirect_bytes = static_cast<uint32_t>(r3);
+    return 0;
+}
+SKEP_HELPER(sock_ops_get_flow_id) { return pointer<const platform::HostSockOps>(r1)->flow_id; }
+
+SKEP_HELPER(process_get_image_path) {
+    return give(pointer<const platform::HostProcess>(r1)->image_path, pointer<void>(r2), r3);
+}
+SKEP_HELPER(process_get_account_name) {
+    return give(pointer<const platform::HostProcess>(r1)->account_name, pointer<void>(r2), r3);
+}
+SKEP_HELPER(process_get_account_domain) {
+    return give(pointer<const platform::HostProcess>(r1)->account_domain, pointer<void>(r2), r3);
 }
 
 SKEP_HELPER(trace_printk2) { return trace_printk(r1, r2, 0, 0, 0, context); }

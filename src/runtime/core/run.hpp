@@ -54,7 +54,7 @@ struct Chance {
 /// One run at a time. Reused for all packets of a batch; `start` makes it ready for the next.
 struct Run {
     skep_runtime_context context = {};
-    /// What r1 points to: Xdp, SchedCls, SchedAct or SocketFilter; helpers that several types share look at it.
+    /// What r1 points to (host_context.hpp); helpers that several types share look at it.
     platform::ProgramType type = platform::ProgramType::SocketFilter;
     Chance chance;
     LogSink log;

@@ -5,6 +5,7 @@
 
 #include "base/os.hpp"
 #include "maps/prog_array.hpp"
+#include "platform/context.hpp"
 #include "platform/program_type.hpp"
 #include "runtime/core/helpers.hpp"
 #include "runtime/load/link_program.hpp"
@@ -55,6 +56,17 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
         return Error(Errc::Unavailable,
                      fmt::format("nothing here runs {} programs", platform::program_type_name(prepared.bound.type)),
                      "no hook of that type on this host", "such a program can be verified");
+    // A context that a file describes has no sockets behind it: a pointer that is never null has nothing to lead to.
+    for (size_t at = 0; options.contexts_from_outside && at < prepared.bound.bindings.size(); ++at) {
+        const Binding& binding = prepared.bound.bindings[at];
+        if (binding.kind != BindingKind::Context) continue;
+        const auto& field = platform::context_field(static_cast<platform::FieldId>(binding.context.field));
+        if (field.kind == platform::FieldKind::Socket || field.kind == platform::FieldKind::FlowKeys ||
+            field.kind == platform::FieldKind::TracepointBuffer)
+            return Error(Errc::Unavailable, Where{.insn = static_cast<isa::InsnIndex>(at)},
+                         fmt::format("there is nothing behind field {} here", field.name),
+                         "contexts from a file have no objects of the kernel");
+    }
     return prepared;
 }
 

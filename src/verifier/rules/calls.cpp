@@ -115,7 +115,8 @@ bool Executor::leave_program() {
     if (!nothing_held("end of the program")) return false;
     Val result;
     if (!read(0, result, "the return value")) return false;
-    const auto range = platform::result_range(subject_.program->type, subject_.program->attach);
+    const auto range =
+        platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
     if (is_tainted(s, result) && (!range.any || !subject_.options.allow_pointer_leaks)) {
         return fail(Rule::ReturnPointer, "r0 holds " + describe(result) + " at the end of the program", 0, "a number");
     }

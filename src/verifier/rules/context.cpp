@@ -63,7 +63,8 @@ const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool st
     const FieldRow* field =
         offset < 0 || offset > UINT16_MAX
             ? nullptr
-            : platform::find_context_field(*context, program.personality, static_cast<uint32_t>(offset));
+            : platform::find_context_field(*context, program.personality, static_cast<uint32_t>(offset), program.type,
+                                           program.attach);
     if (field == nullptr) return fail(Rule::ContextAccess, "there is no field at " + range, reg), nullptr;
     if (field->hole != nullptr) {
         const bool unknown = std::string_view(field->hole).find("not modelled") != std::string_view::npos;
@@ -77,8 +78,8 @@ const FieldRow* Executor::context_field(const Target& t, unsigned bytes, bool st
                     reg, "an access of the whole field"),
                nullptr;
     }
-    const bool allowed =
-        store ? field->writable_by(program.type, program.attach) : field->readable_by(program.type, program.attach);
+    const bool allowed = store ? field->writable_by(program.type, program.attach, program.personality)
+                               : field->readable_by(program.type, program.attach, program.personality);
     if (!allowed) {
         return fail(Rule::ContextAccess,
                     "`" + std::string(field->name) + "` of " + type + " may not be " + (store ? "written" : "read") +

@@ -6,6 +6,7 @@
 
 #include "platform/context.hpp"
 #include "platform/limits.hpp"
+#include "platform/platforms/platform.hpp"
 #include "verifier/rules/helper_call.hpp"
 
 namespace skep::verifier {
@@ -23,7 +24,7 @@ bool Executor::call_helper() {
     const auto id = static_cast<HelperId>(binding.helper);
     const platform::HelperRow& row = platform::helper_for(id, program.type);
     const std::string name = std::string("bpf_") + row.name;
-    if (!platform::helper_allowed(id, program.type, program.attach)) {
+    if (!platform::helper_callable(program.personality, id, program.type, program.attach)) {
         return fail(Rule::UnknownHelper, name + " may not be called by this program type");
     }
     if (!platform::helper_modelled(row)) return fail(Rule::NotModelled, name + " is not modelled");
@@ -97,7 +98,9 @@ bool HelperCall::argument(unsigned i) {
         case ArgKind::MemInOrNull: return sized_memory(i, v, Access::Read, true);
         case ArgKind::MemOut: return sized_memory(i, v, Access::Write, false);
         case ArgKind::MemOutOrNull: return sized_memory(i, v, Access::Write, true);
-        case ArgKind::MemInOut: return sized_memory(i, v, Access::Write, false);
+        case ArgKind::MemInOut:
+            return (fills_target() || sized_memory(i, v, Access::Read, false)) &&
+                   sized_memory(i, v, Access::Write, false);
         case ArgKind::Size:
         case ArgKind::SizeOrZero: return true;  // with the memory before it
         case ArgKind::RecordSize: {
@@ -127,7 +130,8 @@ bool HelperCall::argument(unsigned i) {
         case ArgKind::ConstString: return string_argument(reg, v);
         case ArgKind::I64Out:
         case ArgKind::U64Out: return fixed_memory(reg, v, 8, Access::Write) && aligned(reg, v, 8);
-        case ArgKind::U32InOut: return fixed_memory(reg, v, 4, Access::Write) && aligned(reg, v, 4);
+        case ArgKind::U32InOut:
+            return fixed_memory(reg, v, 4, Access::Read) && fixed_memory(reg, v, 4, Access::Write) && aligned(reg, v, 4);
         case ArgKind::In20: return fixed_memory(reg, v, 20, Access::Read);
         case ArgKind::In40: return fixed_memory(reg, v, 40, Access::Read);
         case ArgKind::SpinLock: return special_argument(reg, v, SpecialKind::SpinLock);
@@ -143,6 +147,15 @@ bool HelperCall::argument(unsigned i) {
         case ArgKind::Other: return x.fail(Rule::NotModelled, name + " is not modelled");
     }
     return false;
+}
+
+/// memcpy_s and memmove_s leave what lies behind the copied bytes as it was, so their target is read as well, unless
+/// the copy covers all of it. Because: both are nonzero sizes of real memory, and then exactly r4 bytes are written.
+bool HelperCall::fills_target() {
+    if (id != HelperId::MemcpyS && id != HelperId::MemmoveS) return false;
+    if (!x.s.is_set(2) || !x.s.is_set(4)) return false;
+    const Num room = x.number(x.s.reg(2)), count = x.number(x.s.reg(4));
+    return room.is_constant() && count.is_constant() && room.umin() == count.umin();
 }
 
 bool HelperCall::finish() {

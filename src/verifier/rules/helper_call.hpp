@@ -31,6 +31,7 @@ class HelperCall {
     bool socket_argument(unsigned reg, const Val& v, bool common);
     bool note_key(const Val& v);
     bool own_if_releasing(const Pointer& p, unsigned reg);
+    bool fills_target();
     bool wrong(Rule rule, unsigned reg, const Val& v, const std::string& wanted);
     bool is_null(const Val& v) const { return x.number(v).is_constant() && x.number(v).umin() == 0; }
     const MapInfo& map_info() const { return x.subject_.maps[map]; }
