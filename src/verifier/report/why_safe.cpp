@@ -464,7 +464,8 @@ class Teller {
             say("returns", s_.is_set(0) ? "r0 = " + words(0) : "nothing that the caller reads");
             return;
         }
-        const auto range = platform::result_range(subject_.program->type, subject_.program->attach);
+        const auto range =
+            platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
         if (s_.is_set(0)) {
             std::optional<CodePlace> made;
             if (trail_ != nullptr && trail_->end().is_set(0)) {

@@ -131,7 +131,8 @@ bool HelperCall::argument(unsigned i) {
         case ArgKind::I64Out:
         case ArgKind::U64Out: return fixed_memory(reg, v, 8, Access::Write) && aligned(reg, v, 8);
         case ArgKind::U32InOut:
-            return fixed_memory(reg, v, 4, Access::Read) && fixed_memory(reg, v, 4, Access::Write) && aligned(reg, v, 4);
+            return fixed_memory(reg, v, 4, Access::Read) && fixed_memory(reg, v, 4, Access::Write) &&
+                   aligned(reg, v, 4);
         case ArgKind::In20: return fixed_memory(reg, v, 20, Access::Read);
         case ArgKind::In40: return fixed_memory(reg, v, 40, Access::Read);
         case ArgKind::SpinLock: return special_argument(reg, v, SpecialKind::SpinLock);

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The examples give the same verdicts, packet bytes and map contents on every host: digests that stand here, so that the Linux build and the Windows build (under Wine) are held to the same numbers. The same programs compiled with eBPF for Windows'
+ABI, and either one translated to the other system and back, are held to them, too."""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMMAND = os.environ["SKEP_COMMAND"].split()
+BINARY_DIR = pathlib.Path(os.environ["SKEP_BINARY_DIR"])
+EXAMPLES = BINARY_DIR / "examples"
+# Verdict counts; and SHA-256, shortened, of every packet's verdict and bytes, and of all maps.
+EXPECTED = {
+    "firewall": ({"drop": 79, "pass": 513}, "66a26853e2a6885c", "f2deb47161e68c35"),
+    "flowmon": ({"ok": 592}, "d251923db3e66e4e", "8e4527dad96cdf23"),
+    "balancer": ({"pass": 488, "tx": 104}, "e07a1d3b0ee6141c", "cd014735b8444594"),
+}
+ON_BOTH = ("firewall", "balancer")  # flowmon is a tc program, which Windows has not
+
+
+def skep(*words):
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False, timeout=300)
+
+
+def engines():
+    facts = json.loads(skep("doctor", "--json").stdout)
+    return [name for name, key in (("interp", "interpreter"), ("jit", "jit")) if facts[key]["present"]]
+
+
+def digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def total(values):
+    """Per-CPU values as one: numbers are added, wherever they stand."""
+    if all(isinstance(v, int) for v in values):
+        return sum(values)
+    if all(isinstance(v, dict) for v in values):
+        return {key: total([v[key] for v in values]) for key in values[0]}
+    if all(isinstance(v, list) for v in values):
+        return [total(list(parts)) for parts in zip(*values, strict=True)]
+    return next((v for v in values if v), values[0])
+
+
+def plain(entry):
+    values = entry.get("values")
+    if values is None:
+        return [entry.get("key"), entry.get("value")]
+    return [entry.get("key"), total([v["value"] if isinstance(v, dict) and "cpu" in v else v for v in values])]
+
+
+@unittest.skipUnless((EXAMPLES / "firewall.bpf.o").is_file(), "the examples were not built")
+class Everywhere(unittest.TestCase):
+    maxDiff = 2000
+
+    def seen(self, path, example, engine, folder):
+        packets = pathlib.Path(folder) / "packets"
+        out = skep("run", path, "--pcap", ROOT / "examples/traffic/office.pcap", "--map-init", ROOT / f"examples/{example}/maps.json",
+                   "--engine", engine, "--deterministic", "1", "--json", "--verdicts", packets)
+        self.assertEqual(out.returncode, 0, (path, engine, out.stdout + out.stderr))
+        report = json.loads(out.stdout)
+        maps = {m["name"]: sorted((plain(e) for e in m["entries"]), key=json.dumps) for m in report["maps"]}
+        return report["verdicts"], digest(packets.read_text(encoding="utf-8").splitlines()), digest(maps)
+
+    def test_the_same_everywhere(self):
+        for example, expected in EXPECTED.items():
+            for engine in engines():
+                with tempfile.TemporaryDirectory(dir=BINARY_DIR) as folder:
+                    self.assertEqual(self.seen(EXAMPLES / f"{example}.bpf.o", example, engine, folder), expected, (example, engine))
+
+    def test_compiled_for_windows_they_say_the_same(self):
+        for example in ON_BOTH:
+            for engine in engines():
+                with tempfile.TemporaryDirectory(dir=BINARY_DIR) as folder:
+                    self.assertEqual(self.seen(EXAMPLES / f"windows/{example}.bpf.o", example, engine, folder), EXPECTED[example],
+                                     (example, engine))
+
+    def test_translated_there_and_back_they_say_the_same(self):
+        for example in ON_BOTH:
+            for path, first, second in ((f"{example}.bpf.o", "windows", "linux"), (f"windows/{example}.bpf.o", "linux", "windows")):
+                if path == "firewall.bpf.o":  # it reserves its events, which Windows cannot; its Windows variant copies them
+                    out = skep("translate", EXAMPLES / path, "--to", first, "-o", BINARY_DIR / "never.o")
+                    self.assertEqual(out.returncode, 1)
+                    self.assertIn("has no helper ringbuf_reserve", out.stderr)
+                    self.assertIn("firewall.bpf.c:", out.stderr)
+                    continue
+                with tempfile.TemporaryDirectory(dir=BINARY_DIR) as folder:
+                    there, back = (os.path.join(folder, name) for name in ("there.o", "back.o"))
+                    for source, system, target in ((EXAMPLES / path, first, there), (there, second, back)):
+                        out = skep("translate", source, "--to", system, "-o", target)
+                        self.assertEqual(out.returncode, 0, (path, system, out.stderr))
+                    for engine in engines():
+                        for made in (there, back):
+                            self.assertEqual(self.seen(made, example, engine, folder), EXPECTED[example], (path, made, engine))
+
+
+if __name__ == "__main__":
+    unittest.main()
