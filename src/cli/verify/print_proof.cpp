@@ -53,8 +53,6 @@ std::string proof_text(const std::string& program, const SafetyProof& proof, con
     text += fmt::format("  --> {}\n", where_line(proof.place));
     text += excerpt(proof.place, proof.around, output);
     if (proof.cases.empty()) return text + "  no run gets here\n";
-    size_t states = 0;
-    for (const ProofCase& one : proof.cases) states += one.states;
     if (proof.cases.size() == 1) return text + case_text(proof.cases.front(), options);
     constexpr size_t most = 4;
     const size_t shown = options.all ? proof.cases.size() : std::min(most, proof.cases.size());
