@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <random>
 
@@ -73,7 +74,6 @@ class Side {
     }
     ~Side() {
         maps::ProgArray::of(maps_[Stages].get())->clear();
-        stage_.reset();
         maps_.clear();
         lanes_->drain();
     }
@@ -85,15 +85,14 @@ class Side {
         auto stage = compile(stage_code(kind), kind);
         if (!stage) return stage.error().to_string();
         maps::ProgArray* const stages = maps::ProgArray::of(maps_[Stages].get());
-        stages->clear();
-        lanes_->drain();
-        stage_ = *std::move(stage);
-        object_ = {};
-        object_.entry = stage_->entry();
-        object_.on_retain = [](maps::ProgramObject*) {};
-        object_.on_release = [](maps::ProgramObject*) {};
+        // What stood there lives until the batch ends: no epoch has to pass for it.
+        maps::ProgramObject& object = objects_.emplace_back();
+        stages_.push_back(*std::move(stage));
+        object.entry = stages_.back()->entry();
+        object.on_retain = [](maps::ProgramObject*) {};
+        object.on_release = [](maps::ProgramObject*) {};
         const uint32_t zero = 0;
-        if (!stages->set(&zero, &object_, 0).ok()) return "the stage is not taken";
+        if (!stages->set(&zero, &object, 0).ok()) return "the stage is not taken";
         const runtime::Chance chance = runtime::Chance::from_seed(seed);
         if (kind.type == ProgramType::Xdp) {
             auto session = hooks::PacketSession::open(*lanes_, kind.type, p_,
@@ -192,8 +191,8 @@ class Side {
     std::unique_ptr<Lanes, LanesDestroyer> lanes_;
     std::vector<skep_helper_fn> helpers_;
     std::vector<runtime::MapRef> maps_;
-    std::unique_ptr<engine::CompiledCode> stage_;
-    maps::ProgramObject object_;
+    std::vector<std::unique_ptr<engine::CompiledCode>> stages_;
+    std::deque<maps::ProgramObject> objects_;
 };
 
 uint64_t setting(const char* name, uint64_t otherwise) {
