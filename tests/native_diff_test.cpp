@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interpreter and native modules agree on random programs: those of engine_diff_test, built in batches by the host's C
-// compiler.
+// Interpreter, JIT and native modules agree on random programs: those of engine_diff_test, built in batches by the
+// host's C compiler. script/native-diff runs many of them, and a sample where no compiler runs.
 //   SKEP_NATIVE_PROGRAMS  how many (default 400)
 //   SKEP_DIFF_FIRST       the first number (default 0)
 //   SKEP_NATIVE_CC        the C compiler (default: the target's first one that is there)
+//   SKEP_NATIVE_WRITE     a folder: writes the batches' images there for SKEP_NATIVE_TARGET, and runs nothing
+//   SKEP_NATIVE_READ      a folder: takes the batches' images from there
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,10 +23,14 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-TEST(NativeDiff, InterpAndNativeModulesAgree) {
+TEST(NativeDiff, InterpJitAndNativeModulesAgree) {
     const uint64_t first = from_environment("SKEP_DIFF_FIRST", 0);
     const uint64_t count = from_environment("SKEP_NATIVE_PROGRAMS", 400);
-    const char* compiler = std::getenv("SKEP_NATIVE_CC");
+    const auto text = [](const char* name) {
+        const char* value = std::getenv(name);
+        return std::string(value != nullptr ? value : "");
+    };
+    const std::string write = text("SKEP_NATIVE_WRITE"), read = text("SKEP_NATIVE_READ");
     constexpr uint64_t batch = 200;
     for (uint64_t at = first; at < first + count; at += batch) {
         std::vector<BoundProgram> programs;
@@ -34,7 +40,15 @@ TEST(NativeDiff, InterpAndNativeModulesAgree) {
             programs.push_back(make_diff_program(choices));
             seeds.push_back(i);
         }
-        const NativeOutcome outcome = find_native_difference(programs, seeds, compiler != nullptr ? compiler : "");
+        NativePlan plan;
+        plan.compiler = text("SKEP_NATIVE_CC");
+        const std::string file = "/" + std::to_string(at) + ".image";
+        if (!write.empty()) {
+            plan.write_to = write + file;
+            plan.target = text("SKEP_NATIVE_TARGET");
+        }
+        if (!read.empty()) plan.read_from = read + file;
+        const NativeOutcome outcome = find_native_difference(programs, seeds, plan);
         if (outcome.unavailable) GTEST_SKIP() << *outcome.unavailable;
         ASSERT_FALSE(outcome.difference) << "programs from " << at << ": " << *outcome.difference;
     }

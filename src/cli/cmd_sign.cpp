@@ -82,7 +82,23 @@ Result<int> run_keygen(const Arguments& arguments, Output& output) {
     std::error_code error;
     std::filesystem::create_directories(*folder, error);
     if (error) return Error(Errc::CannotRead, "the folder cannot be made", error.message()).in_file(*folder);
-    SKEP_ASSIGN(const module::TestKeys keys, module::make_test_keys());
+    module::TestKeyOptions options;
+    if (const auto days = arguments.number("days")) {
+        if (*days == 0 || *days > 36500)
+            return Error(Errc::InvalidArgument, "the signer's certificate is for 1 to 36500 days");
+        options.ends_after_seconds = static_cast<int64_t>(*days) * 24 * 3600;
+    }
+    const std::string flaw = arguments.text_or("flaw", "");
+    constexpr int64_t hour = 3600;
+    if (flaw == "expired") {
+        options.starts_after_seconds = -2 * hour;
+        options.ends_after_seconds = -hour;
+    } else if (flaw == "early") {
+        options.starts_after_seconds = hour;
+    } else if (flaw == "usage") {
+        options.code_signing = false;
+    }
+    SKEP_ASSIGN(const module::TestKeys keys, module::make_test_keys(options));
     const std::pair<const char*, const Buffer*> files[] = {{"root.key", &keys.root_key},
                                                            {"root.pem", &keys.root_certificate},
                                                            {"signer.key", &keys.signer_key},
@@ -118,7 +134,12 @@ constexpr OptionSpec sign_options[] = {
 constexpr Example sign_examples[] = {
     {"skep keygen --test-root keys && skep sign prog.so --key keys/signer.key --cert keys/signer.pem",
      "a signature that holds for whoever trusts keys/root.pem"}};
-constexpr OptionSpec keygen_options[] = {{"--test-root", Kind::File, "FOLDER", "where the keys go"}};
+constexpr OptionSpec keygen_options[] = {
+    {"--test-root", Kind::File, "FOLDER", "where the keys go"},
+    {"--days", Kind::Number, "N", "how long the signer's certificate is valid (365)"},
+    {"--flaw", Kind::Choice, "expired|early|usage",
+     "a signer who must be refused: whose certificate has expired, is not valid yet, or is not for signing code"},
+};
 constexpr Example keygen_examples[] = {{"skep keygen --test-root keys", "a root, and a signer below it"}};
 
 }  // namespace

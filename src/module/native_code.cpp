@@ -42,14 +42,19 @@ Result<std::unique_ptr<engine::CompiledCode>> NativeCode::make(std::shared_ptr<c
     return std::unique_ptr<engine::CompiledCode>(std::move(code));
 }
 
-Result<std::vector<std::unique_ptr<engine::CompiledCode>>> compile_direct(std::span<const DirectProgram> programs,
-                                                                          const DirectOptions& options) {
-    const auto target = host_target();
-    if (!target) return Error(Errc::Unavailable, "no native modules can be built for this host");
+namespace {
+
+/// What programs become: one source, and per program the module's maps it reaches.
+struct DirectSource {
     engine::native::ModuleSource source;
-    source.title = "programs of a test";
+    std::vector<std::vector<uint32_t>> map_indices;
+};
+
+DirectSource direct_source(std::span<const DirectProgram> programs, const DirectOptions& options) {
+    DirectSource out;
+    out.source.title = "programs of a test";
+    out.map_indices.resize(programs.size());
     std::vector<const ExecutableProgram*> list;
-    std::vector<std::vector<uint32_t>> map_indices(programs.size());
     for (size_t i = 0; i < programs.size(); ++i) {
         list.push_back(programs[i].program);
         engine::native::ProgramSource one;
@@ -57,35 +62,55 @@ Result<std::vector<std::unique_ptr<engine::CompiledCode>>> compile_direct(std::s
         one.program = programs[i].program;
         const engine::LinkTable& table = *programs[i].table;
         for (size_t m = 0; m < std::max(table.maps.size(), table.map_values.size()); ++m) {
-            one.maps.push_back(static_cast<uint32_t>(source.maps.size()));
+            one.maps.push_back(static_cast<uint32_t>(out.source.maps.size()));
             engine::native::MapShape shape;
             shape.name = fmt::format("map {} of program {}", m, i);
             if (m < table.layouts.size()) shape.layout = table.layouts[m];
-            source.maps.push_back(shape);
+            out.source.maps.push_back(shape);
         }
-        source.programs.push_back(std::move(one));
+        out.source.programs.push_back(std::move(one));
     }
     for (size_t i = 0; i < programs.size(); ++i) {
-        map_indices[i].assign(source.maps.size(), UINT32_MAX);
-        for (size_t m = 0; m < source.programs[i].maps.size(); ++m)
-            map_indices[i][source.programs[i].maps[m]] = static_cast<uint32_t>(m);
+        out.map_indices[i].assign(out.source.maps.size(), UINT32_MAX);
+        for (size_t m = 0; m < out.source.programs[i].maps.size(); ++m)
+            out.map_indices[i][out.source.programs[i].maps[m]] = static_cast<uint32_t>(m);
     }
-    source.helpers = engine::native::used_helpers(list);
+    out.source.helpers = engine::native::used_helpers(list);
     for (const platform::HelperId id : options.more_helpers)
-        if (std::find(source.helpers.begin(), source.helpers.end(), id) == source.helpers.end())
-            source.helpers.push_back(id);
-    SKEP_ASSIGN(const std::string text, engine::native::emit_c(source));
+        if (std::find(out.source.helpers.begin(), out.source.helpers.end(), id) == out.source.helpers.end())
+            out.source.helpers.push_back(id);
+    return out;
+}
+
+}  // namespace
+
+Result<Buffer> build_direct(std::span<const DirectProgram> programs, const DirectOptions& options) {
+    const auto target = options.target ? options.target : host_target();
+    if (!target) return Error(Errc::Unavailable, "no native modules can be built for this host");
+    SKEP_ASSIGN(const std::string text, engine::native::emit_c(direct_source(programs, options).source));
     SKEP_ASSIGN(const Compiler compiler,
                 find_compiler({.target = *target, .cpu = options.cpu, .compiler = options.compiler}));
-    SKEP_ASSIGN(const Buffer image, compile_c(text, compiler));
+    return compile_c(text, compiler);
+}
+
+Result<std::vector<std::unique_ptr<engine::CompiledCode>>> load_direct(Bytes image,
+                                                                       std::span<const DirectProgram> programs,
+                                                                       const DirectOptions& options) {
+    const DirectSource made = direct_source(programs, options);
     SKEP_ASSIGN(std::shared_ptr<const MappedImage> mapped, MappedImage::map(image));
     std::vector<std::unique_ptr<engine::CompiledCode>> out;
     for (size_t i = 0; i < programs.size(); ++i) {
-        SKEP_ASSIGN(auto code, NativeCode::make(mapped, source.programs[i].symbol, source.helpers, map_indices[i],
-                                                *programs[i].table, image.size()));
+        SKEP_ASSIGN(auto code, NativeCode::make(mapped, made.source.programs[i].symbol, made.source.helpers,
+                                                made.map_indices[i], *programs[i].table, image.size()));
         out.push_back(std::move(code));
     }
     return out;
+}
+
+Result<std::vector<std::unique_ptr<engine::CompiledCode>>> compile_direct(std::span<const DirectProgram> programs,
+                                                                          const DirectOptions& options) {
+    SKEP_ASSIGN(const Buffer image, build_direct(programs, options));
+    return load_direct(image, programs, options);
 }
 
 }  // namespace skep::module

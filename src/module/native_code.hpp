@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class NativeCode final : public engine::CompiledCode {
 /// One program, emitted, built by the host's C compiler and mapped, without contract or signature: the engine `native`
 /// of tests and benchmarks. The layouts of `table` are inlined. Errors: as emit_c, find_compiler, compile_c, map.
 struct DirectOptions {
+    std::optional<Target> target;  ///< nothing: this host
     CpuLevel cpu = CpuLevel::Baseline;
     std::string compiler;
     /// Helpers that callx may reach by number, besides those that are called.
@@ -52,7 +54,13 @@ struct DirectProgram {
     const ExecutableProgram* program = nullptr;
     const engine::LinkTable* table = nullptr;
 };
-/// All programs in one image, in order.
+/// All programs in one image, for `options.target`: what load_direct() takes on that machine.
+Result<Buffer> build_direct(std::span<const DirectProgram> programs, const DirectOptions& options = {});
+/// The code of an image that build_direct() made of the same programs under the same options, in order.
+Result<std::vector<std::unique_ptr<engine::CompiledCode>>> load_direct(Bytes image,
+                                                                       std::span<const DirectProgram> programs,
+                                                                       const DirectOptions& options = {});
+/// Both at once, for this host.
 Result<std::vector<std::unique_ptr<engine::CompiledCode>>> compile_direct(std::span<const DirectProgram> programs,
                                                                           const DirectOptions& options = {});
 

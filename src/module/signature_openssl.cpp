@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 
+#include "module/authenticode.hpp"
 #include "module/signature.hpp"
 
 namespace skep::module {
@@ -207,22 +208,6 @@ Result<Signer> verify_cms(Bytes content, Bytes signature, const Trust& trust) {
 
 using Pkcs7 = std::unique_ptr<PKCS7, Freer<PKCS7_free>>;
 
-/// The next element of DER of this tag, or nothing; `at` moves behind its header, or behind it all.
-std::optional<Bytes> next_element(Bytes& rest, int tag, bool constructed) {
-    const auto* start = reinterpret_cast<const unsigned char*>(rest.data());
-    const unsigned char* at = start;
-    long size = 0;
-    int found = 0, kind = 0;
-    const int flags = ASN1_get_object(&at, &size, &found, &kind, static_cast<long>(rest.size()));
-    if ((flags & 0x80) != 0 || flags & 1 || found != tag || kind != V_ASN1_UNIVERSAL ||
-        ((flags & V_ASN1_CONSTRUCTED) != 0) != constructed)
-        return std::nullopt;
-    const auto header = static_cast<size_t>(at - start);
-    const Bytes value = rest.subspan(header, static_cast<size_t>(size));
-    rest = rest.subspan(header + static_cast<size_t>(size));
-    return value;
-}
-
 /// Authenticode: PKCS#7 over a SpcIndirectDataContent, which holds the image's SHA-256. The signed messageDigest covers
 /// that content, so a digest that was replaced in it is found (platforms.md: the forgery that some checks accept).
 Result<Signer> verify_authenticode(Bytes content, const PeFields& fields, Bytes signature, const Trust& trust) {
@@ -236,35 +221,15 @@ Result<Signer> verify_authenticode(Bytes content, const PeFields& fields, Bytes 
     const PKCS7* inner = pkcs7->d.sign->contents;
     char type[64] = {};
     OBJ_obj2txt(type, sizeof type, inner->type, 1);
-    if (std::string_view(type) != "1.3.6.1.4.1.311.2.1.4" || inner->d.other == nullptr ||
+    if (std::string_view(type) != indirect_data_type || inner->d.other == nullptr ||
         inner->d.other->type != V_ASN1_SEQUENCE)
         return damaged("it is not over an image");
     const ASN1_STRING* sequence = inner->d.other->value.sequence;
     Bytes rest(reinterpret_cast<const std::byte*>(ASN1_STRING_get0_data(sequence)),
                static_cast<size_t>(ASN1_STRING_length(sequence)));
-    const auto signed_content = next_element(rest, V_ASN1_SEQUENCE, true);
+    const auto signed_content = next_element(rest, der_sequence);
     if (!signed_content || !rest.empty()) return damaged("what it is over is not well-formed");
-    Bytes parts = *signed_content;
-    const auto data = next_element(parts, V_ASN1_SEQUENCE, true);
-    auto info = next_element(parts, V_ASN1_SEQUENCE, true);
-    auto algorithm = info ? next_element(*info, V_ASN1_SEQUENCE, true) : std::nullopt;
-    const auto name = algorithm ? next_element(*algorithm, V_ASN1_OBJECT, false) : std::nullopt;
-    const auto digest = info ? next_element(*info, V_ASN1_OCTET_STRING, false) : std::nullopt;
-    if (!data || !name || !digest || !parts.empty() || !info->empty())
-        return damaged("what it is over is not well-formed");
-    static constexpr unsigned char sha256_name[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
-    if (name->size() != sizeof sha256_name || std::memcmp(name->data(), sha256_name, sizeof sha256_name) != 0)
-        return refuse("the module's signature uses a digest that is not accepted", {}, "sign it with SHA-256");
-    Buffer covered(content.begin(), content.end());
-    covered.erase(covered.begin() + static_cast<ptrdiff_t>(fields.directory),
-                  covered.begin() + static_cast<ptrdiff_t>(fields.directory + 8));
-    covered.erase(covered.begin() + static_cast<ptrdiff_t>(fields.checksum),
-                  covered.begin() + static_cast<ptrdiff_t>(fields.checksum + 4));
-    unsigned char own[EVP_MAX_MD_SIZE];
-    unsigned own_bytes = 0;
-    EVP_Digest(covered.data(), covered.size(), own, &own_bytes, EVP_sha256(), nullptr);
-    if (digest->size() != own_bytes || std::memcmp(digest->data(), own, own_bytes) != 0)
-        return refuse("the module was changed after it was signed", "its digest is not the signed one");
+    SKEP_TRY(check_image_digest(*signed_content, content, fields));
 
     STACK_OF(PKCS7_SIGNER_INFO)* infos = PKCS7_get_signer_info(pkcs7.get());
     if (sk_PKCS7_SIGNER_INFO_num(infos) != 1) return refuse("the module's signature has not exactly one signer");
@@ -349,7 +314,9 @@ Certificate make_certificate(const std::string& name, EVP_PKEY* key, X509* issue
     BN_to_ASN1_INTEGER(number, X509_get_serialNumber(out.get()));
     BN_free(number);
     X509_gmtime_adj(X509_getm_notBefore(out.get()), issuer == nullptr ? -86400 * 3650 : options.starts_after_seconds);
-    X509_gmtime_adj(X509_getm_notAfter(out.get()), issuer == nullptr ? 86400 * 3650 : options.ends_after_seconds);
+    X509_gmtime_adj(X509_getm_notAfter(out.get()), issuer == nullptr
+                                                       ? std::max<int64_t>(86400 * 3650, options.ends_after_seconds)
+                                                       : options.ends_after_seconds);
     X509_NAME* subject = X509_get_subject_name(out.get());
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1,
                                -1, 0);

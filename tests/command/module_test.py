@@ -36,7 +36,10 @@ def builder():
     if not windows and not arm64:
         return command
     native = os.environ.get("SKEP_BUILD_COMMAND")
-    return shlex.split(native) if native else None
+    if native:
+        return shlex.split(native)
+    beside = root / "build" / "dev" / "skep"
+    return [str(beside)] if beside.exists() else None
 
 
 def compile_module(source, to, *more, cwd=None, env=None):

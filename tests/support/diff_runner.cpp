@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
@@ -209,7 +211,7 @@ std::optional<std::string> find_difference(const BoundProgram& program, const Di
 }
 
 NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, const std::vector<uint64_t>& seeds,
-                                     const std::string& compiler) {
+                                     const NativePlan& plan) {
     static const Helpers host = make_helpers(false);
     static void* maps[] = {map_bytes};
     static uint8_t* map_values[] = {map_bytes};
@@ -235,15 +237,37 @@ NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, 
         direct.push_back({&executables.back(), seeds[i] % 2 == 0 ? &inlining : &plain});
     }
     module::DirectOptions options;
-    options.compiler = compiler;
+    options.compiler = plan.compiler;
+    if (!plan.target.empty()) options.target = module::target_from_name(plan.target);
     for (uint16_t id = 0; id < platform::helper_count; ++id)  // callx reaches them by number
         if (host[id] != nullptr) options.more_helpers.push_back(static_cast<HelperId>(id));
-    auto compiled = module::compile_direct(direct, options);
-    if (!compiled) {
-        const bool lacking = compiled.error().code() == Errc::Unavailable;
-        (lacking ? out.unavailable : out.difference) = compiled.error().to_string();
+    const auto failed = [&](const Error& error) {
+        const bool lacking = error.code() == Errc::Unavailable;
+        (lacking ? out.unavailable : out.difference) = error.to_string();
+        return out;
+    };
+    module::Buffer image;
+    if (!plan.read_from.empty()) {
+        std::ifstream file(plan.read_from, std::ios::binary);
+        const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+        if (bytes.empty()) {
+            out.difference = plan.read_from + " cannot be read";
+            return out;
+        }
+        image.assign(as_bytes(bytes).begin(), as_bytes(bytes).end());
+    } else {
+        auto built = module::build_direct(direct, options);
+        if (!built) return failed(built.error());
+        image = *std::move(built);
+    }
+    if (!plan.write_to.empty()) {
+        std::ofstream file(plan.write_to, std::ios::binary);
+        file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+        if (!file.flush()) out.difference = plan.write_to + " cannot be written";
         return out;
     }
+    auto compiled = module::load_direct(image, direct, options);
+    if (!compiled) return failed(compiled.error());
     engine::interp::Options checked;
     checked.check_accesses = true;
     checked.step_limit = 1'000'000;
@@ -257,7 +281,12 @@ NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, 
         }
         const Outcome want = run(**interp, host, false, seeds[i]);
         if (want.fault == SKEP_FAULT_STEP_LIMIT) continue;
-        const std::string difference = compare(want, "native", run(*(*compiled)[i], host, false, seeds[i]));
+        std::string difference = compare(want, "native", run(*(*compiled)[i], host, false, seeds[i]));
+        if (engine::jit::available()) {
+            auto jit = engine::jit::compile(executables[i], seeds[i] % 2 == 0 ? inlining : plain);
+            difference += jit ? compare(want, "jit", run(**jit, host, false, seeds[i]))
+                              : "jit refuses: " + jit.error().to_string();
+        }
         if (difference.empty()) continue;
         out.difference = fmt::format("program {}\n{}{}", seeds[i], difference, listing(programs[i]));
         return out;

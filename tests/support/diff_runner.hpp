@@ -27,8 +27,16 @@ struct NativeOutcome {
     std::optional<std::string> difference;
 };
 
-/// The same for native modules: all programs in one image. `compiler`: empty for the default.
+/// Where compilers do not run, images come from a machine where they do: one file per batch in a folder.
+struct NativePlan {
+    std::string compiler;   ///< empty: the target's default
+    std::string write_to;   ///< makes this file for `target`, and runs nothing
+    std::string target;     ///< "windows-x86_64"
+    std::string read_from;  ///< takes this file instead of compiling
+};
+
+/// The same for interpreter, JIT (where this build has one) and native modules: all programs in one image.
 NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, const std::vector<uint64_t>& seeds,
-                                     const std::string& compiler);
+                                     const NativePlan& plan);
 
 }  // namespace skep::testing
