@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/os.hpp"
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/module_options.hpp"
@@ -13,6 +14,7 @@
 #include "cli/run/contexts.hpp"
 #include "cli/run/map_init.hpp"
 #include "cli/run/progress.hpp"
+#include "cli/run/recording.hpp"
 #include "cli/run/report.hpp"
 #include "hooks/pcap/capture.hpp"
 #include "program/personality.hpp"
@@ -166,9 +168,16 @@ struct Runner {
     }
 };
 
-std::string preferred_engine() {
-    const std::vector<runtime::EngineKind> engines = runtime::available_engines();
-    return engines.empty() ? "jit" : runtime::engine_name(engines.front());
+/// What `auto` is: a module's code, else the first engine this build has, of those that the policy allows.
+std::string chosen_engine(const std::string& asked, bool is_module, const module::Policy* policy) {
+    if (asked != "auto") return asked;
+    std::vector<std::string> order;
+    if (is_module) order.emplace_back("native");
+    for (const runtime::EngineKind engine : runtime::available_engines())
+        order.emplace_back(runtime::engine_name(engine));
+    for (const std::string& engine : order)
+        if (policy == nullptr || std::ranges::find(policy->engines, engine) != policy->engines.end()) return engine;
+    return order.empty() ? "jit" : order.front();
 }
 
 Result<int> run_run(const Arguments& arguments, Output& output) {
@@ -178,20 +187,28 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     if (!capture && !contexts)
         return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
     SKEP_ASSIGN(Buffer file, read_file(path));
+    // A production build asks the policy who may run programs; others do if one is named.
+    SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
+    const bool asks = arguments.text("policy") || !runtime::unverified_programs_possible();
     // A module is taken wherever an object is: its own code runs, or, if another engine is asked for, its object.
     const bool is_module = module::is_native_image(file);
+    const std::string engine =
+        chosen_engine(arguments.text_or("engine", "auto"), is_module, asks ? &check.policy : nullptr);
     std::shared_ptr<const module::LoadedModule> native;
     if (is_module) {
-        SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
         auto checked = module::check_module(file, check);
         if (!checked) return std::move(checked).error().in_file(path);
         file = checked->descriptor().object;
-        if (arguments.text_or("engine", "native") == "native") {
+        if (engine == "native") {
             SKEP_ASSIGN(native, module::LoadedModule::load(*std::move(checked)));
         }
     }
     SKEP_ASSIGN(object::ObjectSpec read, object::read_object(file, path));
-    SKEP_ASSIGN(const MapInit init, MapInit::read(arguments.text_or("map-init", "")));
+    Buffer init_text;
+    if (const auto init_file = arguments.text("map-init")) {
+        SKEP_ASSIGN(init_text, read_file(*init_file));
+    }
+    SKEP_ASSIGN(const MapInit init, MapInit::parse(init_text, arguments.text_or("map-init", "")));
     const std::vector<object::MapSpec> before = read.maps;
     SKEP_TRY(init.apply_globals(read));
     // A module's code and certificate rest on the constants it was verified with.
@@ -207,16 +224,12 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
 
     RunOptions options;
     options.program = spec->programs[index].name;
-    options.engine = arguments.text_or("engine", is_module ? "native" : preferred_engine());
+    options.engine = engine;
     options.native = native;
-    // A production build asks the policy who may run programs; others do if one is named.
-    if (arguments.text("policy") || !runtime::unverified_programs_possible()) {
-        SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
-        const auto& engines = check.policy.engines;
-        if (std::find(engines.begin(), engines.end(), options.engine) == engines.end())
-            return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", options.engine),
-                         "its line \"engine\" does not name it", "skep policy show prints what is allowed");
-    }
+    const auto& engines = check.policy.engines;
+    if (asks && std::ranges::find(engines, engine) == engines.end())
+        return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", engine),
+                     "its line \"engine\" does not name it", "skep policy show prints what is allowed");
     if (options.engine == "native" && native == nullptr)
         return Error(Errc::InvalidArgument, "the engine native runs modules, and this is an object", {},
                      "make a module of it with skep compile");
@@ -234,6 +247,29 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
                      "it would run this one with every number meaning something else",
                      "skep translate OBJECT --to linux -o OUT makes one for it; the other engines run it as it is")
             .in_file(path);
+    std::unique_ptr<RecordWriter> record;
+    if (const auto record_file = arguments.text("record")) {
+        if (kernel || contexts)
+            return Error(Errc::Unsupported, "only runs over packets on our own engines are recorded", {},
+                         kernel ? "leave out --engine kernel" : "name a capture with --pcap FILE");
+        // What chance decides has to be the same again: eviction, hashing.
+        if (!options.seed) {
+            uint32_t seed = 0;
+            skep_os_random(&seed, sizeof seed);
+            options.seed = seed;
+        }
+        RecordHead head;
+        head.engine = options.engine;
+        head.program = options.program;
+        head.personality = arguments.text_or("personality", "");
+        head.name = path.substr(path.find_last_of("/\\") + 1);
+        head.seed = *options.seed;
+        head.ifindex = options.ifindex;
+        head.object = file;
+        head.init = init_text;
+        SKEP_ASSIGN(record, RecordWriter::create(*record_file, head));
+        options.recording = record.get();
+    }
     if (contexts) {
         SKEP_TRY(run_contexts(spec, options, *contexts, output));
         return exit_done;
@@ -262,6 +298,10 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     summary.event_type = arguments.text_or("event-type", "");
     Runner runner{arguments, output, *backend, summary, {}};
     SKEP_TRY(runner.run(*capture));
+    if (record != nullptr) {
+        SKEP_TRY(record->finish(*spec, *backend));
+        SKEP_TRY(record->close());
+    }
     runner.progress.reset();
     summary.elapsed_ns = backend->elapsed_ns();
 
@@ -279,10 +319,13 @@ constexpr OptionSpec options[] = {
     {"--contexts", Kind::File, "FILE",
      "instead of packets: JSON contexts, for programs about addresses (cgroup/connect4 ...)"},
     {"-p,--program", Kind::Text, "NAME", "which program, if the object has several"},
-    {"-e,--engine", Kind::Choice, "jit|interp|native|kernel",
-     "who runs it; native: a module's own code; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
+    {"-e,--engine", Kind::Choice, "auto|jit|interp|native|kernel",
+     "who runs it; auto (the default): a module's code, else jit, else interp, as the policy allows; native: a "
+     "module's own code; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
     {"-w,--pass-to", Kind::File, "FILE", "writes the packets that pass, as the program left them"},
     {"--verdicts", Kind::File, "FILE", "writes one line per packet: number, verdict, length, bytes afterwards"},
+    {"--record", Kind::File, "FILE",
+     "writes packets, helper calls and results: skep replay runs them on another engine"},
     {"--map-init", Kind::File, "FILE", "JSON with first contents of maps and global variables"},
     {"--repeat", Kind::Number, "N", "runs the capture N times, for measuring"},
     {"--deterministic", Kind::Number, "SEED", "time, chance and hashing follow from SEED; per-CPU values are summed"},

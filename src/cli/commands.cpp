@@ -18,6 +18,7 @@ namespace skep::cli {
     X(verify)                    \
     X(check_certificate)         \
     X(run)                       \
+    X(replay)                    \
     X(compile)                   \
     X(sign)                      \
     X(keygen)                    \

@@ -196,7 +196,8 @@ Result<Buffer> compile_c(const std::string& text, const Compiler& compiler) {
     SKEP_ASSIGN(const ProcessResult result, run_process(request));
     if (result.timed_out)
         return Error(Errc::LimitExceeded, "the C compiler took too long",
-                     fmt::format("{} was ended after {} seconds", compiler.program, request.limits.seconds));
+                     fmt::format("{} was ended: it may take {} seconds of processor time and {} in all",
+                                 compiler.program, request.limits.cpu_seconds, request.limits.seconds));
     if (result.exit_code != 0) {
         return Error(Errc::Unsupported, "the C compiler refuses the generated code",
                      fmt::format("{} ended with {}: {}", compiler.program, result.exit_code, result.text),

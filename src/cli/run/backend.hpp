@@ -21,6 +21,8 @@ namespace skep::cli {
 
 using Buffer = std::vector<std::byte>;
 
+class Recording;
+
 struct RunOptions {
     std::string program;                 ///< name; the one to run
     std::string engine;                  ///< "jit", "interp", "kernel"
@@ -31,6 +33,7 @@ struct RunOptions {
     std::shared_ptr<const module::LoadedModule> native;  ///< whose code runs; null: an engine compiles
     bool unverified = false;                             ///< do not verify (development builds)
     std::optional<platform::Personality> personality;    ///< nothing: by the object's evidence
+    Recording* recording = nullptr;                      ///< watches every run; null: nobody does
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
 };
 

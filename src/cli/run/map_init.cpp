@@ -26,10 +26,15 @@ bool holds_maps(const object::MapSpec& map) {
 }  // namespace
 
 Result<MapInit> MapInit::read(const std::string& path) {
+    if (path.empty()) return parse({}, path);
+    SKEP_ASSIGN(const Buffer text, read_file(path));
+    return parse(text, path);
+}
+
+Result<MapInit> MapInit::parse(Bytes text, const std::string& path) {
     MapInit init;
     init.path_ = path;
-    if (path.empty()) return init;
-    SKEP_ASSIGN(const Buffer text, read_file(path));
+    if (text.empty()) return init;
     Result<Json> json = parse_json({reinterpret_cast<const char*>(text.data()), text.size()});
     if (!json) return std::move(json).error().in_file(path);
     init.json_ = *std::move(json);

@@ -17,6 +17,8 @@ class MapInit {
   public:
     /// An empty `path` gives an empty initialisation. Errors: those of reading and of parse_json.
     static Result<MapInit> read(const std::string& path);
+    /// The same from its text; `name` is for messages. No text: an empty one.
+    static Result<MapInit> parse(Bytes text, const std::string& name);
 
     /// Programs that program arrays are given.
     std::vector<std::string> programs(const object::ObjectSpec& spec) const;

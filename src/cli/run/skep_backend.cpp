@@ -6,6 +6,7 @@
 #include "cli/file.hpp"
 #include "cli/run/backend.hpp"
 #include "cli/run/map_access.hpp"
+#include "cli/run/recording.hpp"
 #include "hooks/packet/packet_session.hpp"
 #include "maps/map_in_map.hpp"
 #include "maps/perf_event_array.hpp"
@@ -38,6 +39,9 @@ class SkepBackend final : public Backend {
                              static_cast<SkepBackend*>(self)->add_line(std::string(text, bytes));
                          },
                          this};
+        recording_ = options.recording;
+        settings_.observer = recording_;
+        if (recording_ != nullptr) recording_->watch(*loaded_);
         SKEP_TRY(listen());
         return {};
     }
@@ -85,7 +89,7 @@ class SkepBackend final : public Backend {
         const skep_entry entry = program_->program->entry();
         const uint64_t before = skep_os_monotonic_ns();
         uint64_t aside = 0;
-        session_->run_batch(entry, packets, [&](size_t i, const hooks::PacketResult& result) {
+        const auto take = [&](size_t i, const hooks::PacketResult& result) {
             if (failed) return;
             if (result.fault != SKEP_FAULT_NONE) {
                 failed = fault(result);
@@ -101,8 +105,15 @@ class SkepBackend final : public Backend {
                 drain();
                 aside += skep_os_monotonic_ns() - start;
             }
+            if (recording_ != nullptr) recording_->end_run(report);
             if (Result<void> taken = each(i, report); !taken) failed = std::move(taken).error();
-        });
+        };
+        if (recording_ == nullptr) session_->run_batch(entry, packets, take);
+        for (size_t i = 0; recording_ != nullptr && i < packets.size() && !failed; ++i) {
+            recording_->begin_run(packets[i]);
+            session_->run_batch(entry, std::span(&packets[i], 1),
+                                [&](size_t, const hooks::PacketResult& result) { take(i, result); });
+        }
         elapsed_ += skep_os_monotonic_ns() - before - aside;
         session_->leave();  // others (and the reader of the maps' contents) get their turn
         if (failed) return *std::move(failed);
@@ -248,6 +259,7 @@ class SkepBackend final : public Backend {
     const runtime::LoadedProgram* program_;
     hooks::PacketSettings settings_;
     std::unique_ptr<hooks::PacketSession> session_;  ///< entered during run() alone
+    Recording* recording_ = nullptr;
     uint64_t elapsed_ = 0;
     std::vector<std::string> lines_;
     uint64_t lines_dropped_ = 0;
@@ -276,6 +288,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
         if (!engine) return Error(Errc::InvalidArgument, fmt::format("there is no engine \"{}\"", options.engine));
         load.engine = *engine;
     }
+    if (options.recording != nullptr) load.helpers = Recording::helpers();
     load.allow_unverified = options.unverified;
     load.programs = options.also_load;
     load.programs.push_back(options.program);

@@ -68,6 +68,7 @@ Result<std::unique_ptr<PacketSession>> PacketSession::open(Lanes& lanes, Program
     session->entered_ = true;
     session->run_.chance = settings.chance;
     session->run_.log = settings.log;
+    session->run_.observer = settings.observer;
     return session;
 }
 

@@ -19,6 +19,7 @@ struct PacketSettings {
     uint32_t rx_queue = 0;
     runtime::Chance chance;
     runtime::LogSink log;
+    void* observer = nullptr;  ///< runtime::Run::observer, for helpers that are not the runtime's own
 };
 
 /// The most bytes a packet may have.

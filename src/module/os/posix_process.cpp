@@ -83,7 +83,7 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
         ::umask(022);
         limit(RLIMIT_AS, request.limits.memory_bytes);
         limit(RLIMIT_FSIZE, request.limits.file_bytes);
-        limit(RLIMIT_CPU, request.limits.seconds);
+        limit(RLIMIT_CPU, request.limits.cpu_seconds);
         limit(RLIMIT_CORE, 0);
         ::execve(program.c_str(), words.data(), settings.data());
         ::_exit(127);
@@ -114,6 +114,7 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     ::kill(-child, SIGKILL);  // whatever it left behind in its group
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL)) result.timed_out = true;
     result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return result;
 }

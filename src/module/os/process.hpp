@@ -11,7 +11,8 @@
 namespace skep::module {
 
 struct ProcessLimits {
-    uint32_t seconds = 120;              ///< of the wall clock
+    uint32_t cpu_seconds = 120;          ///< of processor time, each process
+    uint32_t seconds = 900;              ///< of the wall clock, however busy the machine is
     uint64_t memory_bytes = 4ull << 30;  ///< address space of each process
     uint64_t file_bytes = 256ull << 20;  ///< each file it writes
     size_t text_bytes = 64 << 10;        ///< of its output that is kept

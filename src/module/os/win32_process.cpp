@@ -67,7 +67,9 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     ::SetHandleInformation(read.value, HANDLE_FLAG_INHERIT, 0);
     job.value = ::CreateJobObjectA(nullptr, nullptr);
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_PROCESS_MEMORY;
+    limits.BasicLimitInformation.LimitFlags =
+        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_PROCESS_MEMORY | JOB_OBJECT_LIMIT_PROCESS_TIME;
+    limits.BasicLimitInformation.PerProcessUserTimeLimit.QuadPart = int64_t{request.limits.cpu_seconds} * 10'000'000;
     limits.ProcessMemoryLimit = static_cast<SIZE_T>(request.limits.memory_bytes);
     if (job.value != nullptr)
         ::SetInformationJobObject(job.value, JobObjectExtendedLimitInformation, &limits, sizeof limits);

@@ -59,6 +59,7 @@ struct Run {
     Chance chance;
     LogSink log;
     Redirect redirect;
+    void* observer = nullptr;             ///< whoever watches helper calls; helpers never look at it
     maps::RingReservations reservations;  ///< records the running program has not submitted yet
 
     // Scratch of the printing helpers: too large for a kernel's stack.

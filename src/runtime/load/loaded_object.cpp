@@ -137,7 +137,8 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
         const std::string name = one.bound.linked.name;
         const size_t instructions = one.bound.linked.code.size();
         const engine::LinkTable link = {
-            .helpers = std::span(helper_functions(), 2 * helper_functions_count),
+            .helpers =
+                options.helpers.empty() ? std::span(helper_functions(), 2 * helper_functions_count) : options.helpers,
             .maps = map_words,
             .layouts = layouts,
             .map_values = values,

@@ -39,6 +39,8 @@ struct LoadOptions {
         uint64_t verify_ns = 0;  ///< of the time that was spent on it
     };
     std::function<Result<Ready>(const BoundProgram& program, const engine::LinkTable& link)> ready_code = {};
+    /// Other helpers than the runtime's own, in the same order (helper_functions()); empty: its own.
+    std::span<const skep_helper_fn> helpers = {};
     bool contexts_from_outside = false;  ///< also programs of types that no hook here runs: the caller brings contexts
 };
 
