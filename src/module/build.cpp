@@ -96,6 +96,18 @@ Result<Prepared> prepare(Bytes object, const std::string& name, const std::vecto
     return out;
 }
 
+engine::native::MapShape map_shape(const MapNeed& need) {
+    engine::native::MapShape shape;
+    shape.name = need.name;
+    shape.key_bytes = need.key_bytes;
+    shape.value_bytes = need.value_bytes;
+    shape.layout.kind = need.layout;
+    shape.layout.max_entries = need.layout == MapLayoutKind::Opaque ? 0 : need.max_entries;
+    shape.layout.mask = need.mask;
+    shape.layout.stride = need.stride;
+    return shape;
+}
+
 Result<Built> build_module(Bytes object, const std::string& name, const BuildOptions& options, const Voucher& voucher) {
     const std::string short_name = last_part(name);
     SKEP_ASSIGN(const Prepared prepared, prepare(object, name, options.programs, options.bind));
@@ -144,15 +156,7 @@ Result<Built> build_module(Bytes object, const std::string& name, const BuildOpt
         source.programs.push_back({d.programs[i].symbol, &executables[i], prepared.map_indices[i]});
     }
     for (const MapNeed& need : d.contract.maps) {
-        engine::native::MapShape shape;
-        shape.name = need.name;
-        shape.key_bytes = need.key_bytes;
-        shape.value_bytes = need.value_bytes;
-        shape.layout.kind = need.layout;
-        shape.layout.max_entries = need.layout == MapLayoutKind::Opaque ? 0 : need.max_entries;
-        shape.layout.mask = need.mask;
-        shape.layout.stride = need.stride;
-        source.maps.push_back(std::move(shape));
+        source.maps.push_back(map_shape(need));
     }
     source.helpers = engine::native::used_helpers(list);
     auto text = engine::native::emit_c(source);

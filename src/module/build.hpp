@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/native/emit.hpp"
 #include "module/compiler.hpp"
 #include "module/descriptor.hpp"
 #include "module/voucher.hpp"
@@ -28,6 +29,9 @@ struct Prepared {
 /// could not be derived again without the types they were resolved against).
 Result<Prepared> prepare(Bytes object, const std::string& name, const std::vector<std::string>& wanted,
                          const BindOptions& bind = {});
+
+/// A map of a contract as generated code reaches it.
+engine::native::MapShape map_shape(const MapNeed& need);
 
 struct BuildOptions {
     CompilerOptions compiler;

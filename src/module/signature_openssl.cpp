@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/cms.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs7.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -352,7 +352,8 @@ Buffer pem_of(EVP_PKEY* key) {
 
 Result<TestKeys> make_test_keys(const TestKeyOptions& options) {
     ERR_clear_error();
-    const Key root_key(EVP_EC_gen("P-256")), signer_key(EVP_EC_gen("P-256"));
+    // RSA, because crypt32 of Wine 8 checks no message that is signed with another key.
+    const Key root_key(EVP_RSA_gen(2048)), signer_key(EVP_RSA_gen(2048));
     if (root_key == nullptr || signer_key == nullptr)
         return Error(Errc::Unavailable, "no keys can be made", openssl_words());
     const Certificate root = make_certificate(options.name + " root", root_key.get(), nullptr, root_key.get(), options);
