@@ -631,6 +631,13 @@ const Kind kinds[] = {
          c.roots[0].disjunct = static_cast<uint32_t>(r.below(c.disjuncts.size()));
          return true;
      }},
+    {"measure changed",
+     [](Certificate& c, Random& r) {
+         Disjunct& d = some(c, r);
+         if (!d.measured) return false;
+         d.measure.k += 1 + r.below(9);
+         return true;
+     }},
     {"measure of a ghost changed",
      [](Certificate& c, Random& r) {
          State& s = some(c, r).state;

@@ -80,6 +80,7 @@ Report verify(const Subject& subject) {
             report.verdict = Verdict::Accepted;
             return report;
         }
+        ++report.statistics.refused;
         Failure internal;
         internal.rule = checker.rule();
         internal.insn = checked.error().where().insn.value_or(0);

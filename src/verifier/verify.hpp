@@ -18,6 +18,7 @@ struct Statistics {
     uint64_t steps = 0;          ///< abstract instructions executed by the search
     uint64_t checked_steps = 0;  ///< by the checker
     uint32_t attempts = 0;       ///< searches until the verdict
+    uint32_t refused = 0;        ///< certificates of the search that the checker refused
     uint32_t cuts = 0, disjuncts = 0, joins = 0, widenings = 0;
     uint64_t certificate_bytes = 0;
     uint64_t peak_state_bytes = 0;

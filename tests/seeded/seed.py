@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a copy of the verifier with soundness bugs in it, each asleep until seeded_bug is its number.
+"""Writes a copy of the verifier with bugs in it, each asleep until seeded_bug is its number.
 
 seed.py SOURCE_DIR TARGET_DIR   the copy: TARGET_DIR/verifier, to be found before src/
-seed.py --count                 how many there are
-The sources themselves know nothing of this: what is shipped has no such switch.
+seed.py --count                 how many soundness bugs there are; --count-all: with the mutants, which are numbered behind them
+BUGS are in what search and checker share, so that wrong programs get in: runs must find them. MUTANTS are in the search
+alone: the checker must keep out what is wrong of what they bring. The sources themselves know nothing of this: what is
+shipped has no such switch.
 """
+import json
 import pathlib
 import re
 import sys
@@ -58,10 +61,112 @@ BUGS = [
     ("rules/arithmetic.cpp", "case Operation::Neg: return multiply(x, -1);", "case Operation::Neg: return multiply(x, BUG ? 1 : -1);"),
 ]
 
+# (join, widen, prune or refine; file below src/verifier/search, what stands there exactly once, what the mutant makes of
+# it). prune: whether a state is said to be inside another. refine: what is kept apart, what is forgotten, what is said
+# of loops, and how another attempt differs.
+MUTANTS = [
+    ("join", "join.cpp", "b) {\n        if (a.is_constant() && a == b) return a;", "b) {\n        if (a.is_constant() && (BUG || a == b)) return a;"),
+    ("join", "join.cpp", "Num n = num::join(na, nb);", "Num n = BUG ? na : num::join(na, nb);"),
+    ("join", "join.cpp", "region.nullable = ra.nullable || rb.nullable;", "region.nullable = ra.nullable || (rb.nullable && !BUG);"),
+    ("join", "join.cpp", "|| ka->k != kb->k) continue;", "|| (ka->k != kb->k && !BUG)) continue;"),
+    ("join", "join.cpp", "std::max(*ua, *ub)", "(BUG ? std::min(*ua, *ub) : std::max(*ua, *ub))"),
+    ("join", "join.cpp", "if (!da.any() || da.operation != db.operation || da.is32 != db.is32) continue;",
+     "if (!da.any() || (!BUG && (da.operation != db.operation || da.is32 != db.is32))) continue;"),
+    ("join", "join.cpp", "a.kind[i] == Byte::Const && b.kind[i] == Byte::Const && a.detail[i] == b.detail[i]",
+     "a.kind[i] == Byte::Const && b.kind[i] == Byte::Const && (BUG || a.detail[i] == b.detail[i])"),
+    ("join", "join.cpp", "if (a.kind[i] == Byte::Unset || b.kind[i] == Byte::Unset) continue;",
+     "if (a.kind[i] == Byte::Unset || (b.kind[i] == Byte::Unset && !BUG)) continue;"),
+    ("join", "join.cpp", "b.kind[i] != Byte::Part || a.detail[i] != b.detail[i]) continue;",
+     "b.kind[i] != Byte::Part || (!BUG && a.detail[i] != b.detail[i])) continue;"),
+    ("join", "join.cpp", "return add(Val::symbol(*base), merge_number(pa->offset, pb->offset));",
+     "return add(Val::symbol(*base), BUG && pa->offset.is_constant() ? pa->offset : merge_number(pa->offset, pb->offset));"),
+    ("join", "join.cpp", "if (!a_.is_set(r) || !b_.is_set(r)) continue;\n            if (const auto v = merge",
+     "if (BUG && a_.is_set(r) && a_.regs[r].is_constant()) out_.set_reg(r, a_.regs[r]);\n"
+     "            if (!a_.is_set(r) || !b_.is_set(r) || (BUG && a_.regs[r].is_constant())) continue;\n            if (const auto v = merge"),
+    ("join", "join.cpp", "if (const auto v = merge(x.saved[i], y.saved[i])) {",
+     "if (const auto v = BUG && x.saved[i].is_constant() ? std::optional(x.saved[i]) : merge(x.saved[i], y.saved[i])) {"),
+    ("join", "join.cpp", "if (!linked(a, b)) make_pair(a, b);", "if (!BUG && !linked(a, b)) make_pair(a, b);"),
+    ("join", "join.cpp", "if (a_.packet != no_sym && b_.packet != no_sym) {", "if (a_.packet != no_sym && b_.packet != no_sym && !BUG) {"),
+    ("join", "search.cpp", "enqueue(best);", "if (!BUG) enqueue(best);"),
+
+    ("widen", "join.cpp", "Num out = joined;", "Num out = BUG && !widening.far ? old : joined;"),
+    ("widen", "join.cpp", "if (widening.far || t.empty()) {", "if (BUG || widening.far || t.empty()) {"),
+    ("widen", "join.cpp", "high = *std::lower_bound(t.begin(), t.end(), high);", "high = BUG ? high : *std::lower_bound(t.begin(), t.end(), high);"),
+    ("widen", "join.cpp", "low = *std::prev(std::upper_bound(t.begin(), t.end(), low));",
+     "low = BUG ? 0 : *std::prev(std::upper_bound(t.begin(), t.end(), low));"),
+    ("widen", "join.cpp", "out.narrow = num::Arc<uint32_t>::full();", "out.narrow = BUG ? old.narrow : num::Arc<uint32_t>::full();"),
+    ("widen", "join.cpp", "(uint64_t{1} << std::countr_zero(joined.bits.mask)) - 1;",
+     "(uint64_t{1} << ((std::countr_zero(joined.bits.mask) + (BUG ? 1 : 0)) & 63)) - 1;"),
+    ("widen", "join.cpp", "out.bits = {joined.bits.value & known, ~known};",
+     "if (BUG) out.bits = old.bits; else out.bits = {joined.bits.value & known, ~known};"),
+    ("widen", "join.cpp", "if (k >= high && k < next_high) next_high = k;", "if (k >= high && k < next_high) next_high = BUG ? k - 1 : k;"),
+    ("widen", "join.cpp", "if (high > smax_of(old)) high = next_high;", "if (high > smax_of(old)) high = BUG && !widening.far ? smax_of(old) : next_high;"),
+    ("widen", "join.cpp", "n = widened(na, n, widening_);", "n = widened(na, BUG ? nb : n, widening_);"),
+    ("widen", "join.cpp", "out.wide = num::Arc<uint64_t>::range(old.umin(), UINT64_MAX);",
+     "out.wide = num::Arc<uint64_t>::range(old.umin(), BUG ? std::max<uint64_t>(UINT32_MAX, old.umin()) : UINT64_MAX);"),
+    ("widen", "join.cpp", "if (widening_.on && *ub > *ua) return;", "if (widening_.on && *ub > *ua && !BUG) return;"),
+    ("widen", "search.cpp", "node.growths >= 2 : node.growths >= 60;", "node.growths + (BUG ? 2 : 0) >= 2 : node.growths >= 60;"),
+    ("widen", "search.cpp", "(c.loop != none ? 14u : 90u)", "(BUG ? 3u : c.loop != none ? 14u : 90u)"),
+
+    ("prune", "subsume.cpp", "if (!num::subset(number_of(s_, *sigma_[i]), symbol.num)) return false;",
+     "if (!BUG && !num::subset(number_of(s_, *sigma_[i]), symbol.num)) return false;"),
+    ("prune", "subsume.cpp", "if (sigma_[t]) return *sigma_[t] == v;", "if (sigma_[t]) return BUG || *sigma_[t] == v;"),
+    ("prune", "subsume.cpp", "if (!bound || *bound > r.c) return false;", "if (!BUG && (!bound || *bound > r.c)) return false;"),
+    ("prune", "subsume.cpp", "if (symbol.def.any() && !definition_holds(symbol.def, *sigma_[i])) return false;",
+     "if (!BUG && symbol.def.any() && !definition_holds(symbol.def, *sigma_[i])) return false;"),
+    ("prune", "subsume.cpp", "(special.nullable && !general.nullable)", "(special.nullable && !general.nullable && !BUG)"),
+    ("prune", "subsume.cpp", "if (special.kind[b] == Byte::Unset) return false;", "if (special.kind[b] == Byte::Unset && !BUG) return false;"),
+    ("prune", "subsume.cpp", "if (!same && !constant) return false;", "if (!same && !constant && !BUG) return false;"),
+    ("prune", "subsume.cpp", "if (!same) return false;\n                        parts", "if (!same && !BUG) return false;\n                        parts"),
+    ("prune", "subsume.cpp", "if (t.is_constant()) return s == t", "if (t.is_constant()) return BUG || s == t"),
+    ("prune", "subsume.cpp", "|| !match(ghost.measure, found->measure)) return false;",
+     "|| (!match(ghost.measure, found->measure) && !BUG)) return false;"),
+    ("prune", "subsume.cpp", "t_.references.size() != s_.references.size()",
+     "(BUG ? t_.references.size() > s_.references.size() : t_.references.size() != s_.references.size())"),
+    ("prune", "subsume.cpp", "t_.lock.has_value() != s_.lock.has_value()",
+     "(BUG ? t_.lock.has_value() && !s_.lock.has_value() : t_.lock.has_value() != s_.lock.has_value())"),
+    ("prune", "subsume.cpp", "&& !match(t.saved[k], s.saved[k])) return false;", "&& !match(t.saved[k], s.saved[k]) && !BUG) return false;"),
+    ("prune", "subsume.cpp", "if (t_.is_set(r) && !match(t_.regs[r], s_.regs[r])) return false;",
+     "if (t_.is_set(r) && !match(t_.regs[r], s_.regs[r]) && !BUG) return false;"),
+    ("prune", "subsume.cpp", "if (!x || !y) return false;", "if (!x || !y) return BUG;"),
+    ("prune", "search.cpp", "if (subsumes(nodes_[node].state, s)) return node;", "if ((BUG && i == 0) || subsumes(nodes_[node].state, s)) return node;"),
+
+    ("refine", "../verify.cpp", ".disjuncts = std::min<uint32_t>(options.disjuncts, 2), .unroll = 0,",
+     ".disjuncts = std::min<uint32_t>(options.disjuncts, BUG ? 1 : 2), .unroll = 0,"),
+    ("refine", "../verify.cpp", "{.disjuncts = options.disjuncts, .unroll = 0, .steps = budget / 4},",
+     "{.disjuncts = options.disjuncts, .unroll = BUG ? 4u : 0u, .steps = budget / 4},"),
+    ("refine", "../verify.cpp", "careful = read_structure(subject, true);", "careful = read_structure(subject, !BUG);"),
+    ("refine", "search.cpp", "if (s.is_set(r) && (structure_.demand[after].regs >> r & 1) == 0) forget_number",
+     "if (s.is_set(r) && (BUG || (structure_.demand[after].regs >> r & 1) == 0)) forget_number"),
+    ("refine", "search.cpp", "if (s.is_set(r) && (regs >> r & 1) == 0) s.unset_reg(r);", "if (s.is_set(r) && (regs >> r & 1) == 0 && !BUG) s.unset_reg(r);"),
+    ("refine", "search.cpp", "return (cells >> c & 1) == 0 && !(*frame.stack)[c].is_unset(); };",
+     "return (cells >> c & 1) == 0 && !BUG && !(*frame.stack)[c].is_unset(); };"),
+    ("refine", "search.cpp", "movement == Movement::Unknown || movement == seen ? seen : Movement::Neither;",
+     "BUG || movement == Movement::Unknown || movement == seen ? seen : Movement::Neither;"),
+    ("refine", "search.cpp", "down && *down <= -1 ? Movement::Down", "down && *down <= (BUG ? 0 : -1) ? Movement::Down"),
+    ("refine", "search.cpp", "if (range >= shortest) continue;", "if (range >= shortest && !BUG) continue;"),
+    ("refine", "search.cpp", "if (!up) return v;", "if (!up || BUG) return v;"),
+    ("refine", "search.cpp", "return !structure_.in_body(structure_.loops[c.loop], subject_, at);", "return !BUG && !structure_.in_body(structure_.loops[c.loop], subject_, at);"),
+    ("refine", "search.cpp", "const uint32_t room = again ? strategy_.unroll : strategy_.disjuncts;",
+     "const uint32_t room = BUG ? 1 : again ? strategy_.unroll : strategy_.disjuncts;"),
+    ("refine", "search.cpp", "if (d && *d < least) least = *d, best = node;", "if (d && (BUG || *d < least)) least = *d, best = node;"),
+    ("refine", "search.cpp", "if (s.at.phase != Phase::Normal || thresholds_.size()", "if (BUG || s.at.phase != Phase::Normal || thresholds_.size()"),
+    ("refine", "search.cpp", "targets.push_back(next.target);", "targets.insert(BUG ? targets.begin() : targets.end(), next.target);"),
+    ("refine", "search.cpp", "if (measure) d.measured = true, d.measure = *measure;",
+     "if (measure) d.measured = true, d.measure = BUG ? plus(*measure, 1) : *measure;"),
+]
+
 SWITCH = """// Generated by tests/seeded/seed.py.
 #pragma once
 namespace skep::verifier {
 extern unsigned seeded_bug;
+struct Mutant {
+    unsigned number;
+    const char* kind;
+    const char* change;
+};
+inline constexpr Mutant mutants[] = {
+@MUTANTS@};
 constexpr bool seeded(unsigned number) {
     if consteval {
         return false;
@@ -74,22 +179,29 @@ constexpr bool seeded(unsigned number) {
 
 
 def main() -> int:
-    if sys.argv[1:] == ["--count"]:
-        print(len(BUGS))
+    if sys.argv[1:] in (["--count"], ["--count-all"]):
+        print(len(BUGS) + (len(MUTANTS) if sys.argv[1] == "--count-all" else 0))
         return 0
     source, target = (pathlib.Path(a) for a in sys.argv[1:])
     texts = {p.relative_to(source): p.read_text() for p in (source / "verifier").rglob("*.[ch]pp")
              if not p.name.endswith("_test.cpp")}
-    for number, (name, old, new) in enumerate(BUGS, 1):
+    edits = BUGS + [(str(pathlib.PurePath(name[3:] if name.startswith("../") else "search/" + name)), old, new)
+                    for _, name, old, new in MUTANTS]
+    wrong = False
+    for number, (name, old, new) in enumerate(edits, 1):
         path = pathlib.Path("verifier") / name
         if texts[path].count(old) != 1:
             print(f"bug {number}: {name} has {texts[path].count(old)} times `{old}`", file=sys.stderr)
-            return 1
+            wrong = True
         texts[path] = texts[path].replace(old, re.sub(r"\bBUG\b", f"::skep::verifier::seeded({number})", new))
-    texts[pathlib.Path("verifier/seeded.hpp")] = SWITCH
+    if wrong:
+        return 1
+    rows = "".join(f"    {{{number}, {json.dumps(kind)}, {json.dumps(' '.join(new.split()))}}},\n"
+                   for number, (kind, _, _, new) in enumerate(MUTANTS, len(BUGS) + 1))
+    texts[pathlib.Path("verifier/seeded.hpp")] = SWITCH.replace("@MUTANTS@", rows)
     texts[pathlib.Path("verifier/seeded.cpp")] = \
         '#include "verifier/seeded.hpp"\nunsigned skep::verifier::seeded_bug = 0;\n'
-    changed = {pathlib.Path("verifier") / name for name, _, _ in BUGS}
+    changed = {pathlib.Path("verifier") / name for name, _, _ in edits}
     for path, text in texts.items():
         if path in changed:
             text = '#include "verifier/seeded.hpp"\n' + text

@@ -175,8 +175,15 @@ const Memory* Machine::memory_at(uint64_t base) const {
     return found == by_base_.end() ? nullptr : &memory_[found->second];
 }
 
-uint8_t Machine::stack_byte(size_t frame, int64_t offset) const {
-    return memory_[frames_[frame].memory].bytes[static_cast<size_t>(offset + stack_bytes)];
+const uint8_t* Machine::stack_top(size_t frame) const {
+    return memory_[frames_[frame].memory].bytes.data() + stack_bytes;
+}
+
+void Machine::begin_timer(uint16_t function, uint16_t map) {
+    frames_[0].function = function;
+    at = {subject_.linked().subprograms[function].start, Phase::Normal};
+    poison(0, 9);
+    give_element(map, 0);
 }
 
 Machine::Went Machine::wrong(std::string what) {
@@ -198,6 +205,12 @@ uint8_t* Machine::access(uint64_t address, uint64_t bytes, bool write, bool help
                                   m.low, m.high));
     if (!m.alive) return refuse("the region is gone");
     if (write && !m.writable) return refuse("the region is read-only");
+    if (m.kind == RegionKind::MapValue && m.map < subject_.maps.size()) {
+        for (const verifier::SpecialField& field : subject_.maps[m.map].special) {
+            if (offset < int64_t{field.offset} + field.size && offset + static_cast<int64_t>(bytes) > field.offset)
+                return refuse(fmt::format("the {} at {} of the value", field.type, field.offset));
+        }
+    }
     if (m.kind == RegionKind::Context && !helper) return refuse("the context, by an instruction that is not bound so");
     if (m.bytes.empty() && bytes != 0) return refuse("no memory");
     static uint8_t none[1];
@@ -262,6 +275,7 @@ void Machine::pop() {
 Machine::Went Machine::leave() {
     if (frames_.size() == 1) {
         if (!references_.empty()) return wrong("the program ends with something acquired and not released");
+        if (locked_) return wrong("the program ends with a lock held");
         const auto range =
             platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
         const auto r0 = static_cast<int64_t>(regs_[0]);
@@ -298,14 +312,26 @@ Machine::Went Machine::head() {
     if (now.map == verifier::no_map) {
         regs_[1] = round, regs_[2] = now.context;
     } else {
-        regs_[1] = map_address(now.map);
-        const size_t key = place_bytes(RegionKind::MapKey, 0, subject_.maps[now.map].key_size, now.map);
-        memory_[key].writable = false;
-        regs_[2] = memory_[key].base;
-        regs_[3] = value_of(now.map, static_cast<uint32_t>(round));
+        give_element(now.map, static_cast<uint32_t>(round));
         regs_[4] = now.context;
     }
     return Went::Other;
+}
+
+void Machine::give_element(uint16_t map, uint32_t index) {
+    regs_[1] = map_address(map);
+    const size_t key = place_bytes(RegionKind::MapKey, 0, subject_.maps[map].key_size, map);
+    memory_[key].writable = false;
+    regs_[2] = memory_[key].base;
+    regs_[3] = value_of(map, index);
+}
+
+uint64_t Machine::new_object(platform::ContextKind kind) {
+    const auto bytes = platform::context_bytes(kind, platform::Personality::Linux);
+    const size_t index = place_bytes(RegionKind::Object, 0, bytes);
+    memory_[index].type = static_cast<uint8_t>(kind);
+    memory_[index].writable = kind == platform::ContextKind::FlowKeys;
+    return memory_[index].base;
 }
 
 Machine::Went Machine::context_access(const isa::Insn& insn, const isa::Row& row) {
@@ -329,17 +355,17 @@ Machine::Went Machine::context_access(const isa::Insn& insn, const isa::Row& row
     }
     uint64_t x = read_bytes(bytes, width);
     if (interest_.chance(2)) x = cut(interest_.number(), width);
-    if (field->kind == platform::FieldKind::Packet) x = packet()->base;
-    if (field->kind == platform::FieldKind::PacketEnd) x = packet()->base + static_cast<uint64_t>(packet()->high);
-    if (field->kind == platform::FieldKind::PacketMeta) x = packet()->base + static_cast<uint64_t>(packet()->low);
-    if (field->kind == platform::FieldKind::Socket || field->kind == platform::FieldKind::SocketOrNull) {
-        x = 0;
-        if (field->kind == platform::FieldKind::Socket || !interest_.chance(3)) {
-            const size_t object = place_bytes(RegionKind::Object, 0, 256);
-            memory_[object].writable = false;
-            memory_[object].type = static_cast<uint8_t>(platform::ContextKind::Socket);
-            x = memory_[object].base;
-        }
+    const bool null = interest_.chance(3);
+    switch (field->kind) {
+        case platform::FieldKind::Scalar: break;
+        case platform::FieldKind::Packet: x = packet()->base; break;
+        case platform::FieldKind::PacketEnd: x = packet()->base + static_cast<uint64_t>(packet()->high); break;
+        case platform::FieldKind::PacketMeta: x = packet()->base + static_cast<uint64_t>(packet()->low); break;
+        case platform::FieldKind::Socket: x = new_object(platform::ContextKind::Socket); break;
+        case platform::FieldKind::SocketOrNull: x = null ? 0 : new_object(platform::ContextKind::Socket); break;
+        case platform::FieldKind::SockCommonOrNull: x = null ? 0 : new_object(platform::ContextKind::SockCommon); break;
+        case platform::FieldKind::FlowKeys: x = new_object(platform::ContextKind::FlowKeys); break;
+        case platform::FieldKind::TracepointBuffer: return wrong("a field that this machine does not know");
     }
     regs_[insn.dst] = row.operation == Operation::LoadSigned ? sign_extended(x, 8 * width) : x;
     return Went::On;
@@ -449,6 +475,21 @@ Machine::Went Machine::step(const isa::Insn& insn) {
     return Went::On;
 }
 
+bool Machine::special_argument(unsigned reg, verifier::SpecialKind kind) {
+    const uint64_t v = regs_[reg];
+    const auto near = by_base_.lower_bound(v - (uint64_t{1} << 42));
+    if (near != by_base_.end()) {
+        const Memory& m = memory_[near->second];
+        const bool value = m.kind == RegionKind::MapValue && m.map < subject_.maps.size() && m.alive;
+        for (const verifier::SpecialField& field :
+             value ? subject_.maps[m.map].special : std::vector<verifier::SpecialField>{}) {
+            if (field.kind == kind && v - m.base == field.offset) return true;
+        }
+    }
+    complaint_ = fmt::format("r{} is {:#x}, no lock or timer of a map's value", reg, v);
+    return false;
+}
+
 /// One argument: whether it is what the helper may get; what it writes through it is anything.
 bool Machine::argument(HelperId id, const platform::HelperRow& row, unsigned i) {
     const uint64_t v = regs_[i + 1];
@@ -533,8 +574,19 @@ bool Machine::argument(HelperId id, const platform::HelperRow& row, unsigned i) 
             return true;
         }
         case ArgKind::ConstString:
-        case ArgKind::SpinLock:
-        case ArgKind::Timer:
+            for (uint64_t at_byte = v;; ++at_byte) {
+                const uint8_t* byte = access(at_byte, 1, false, true);
+                if (byte == nullptr) return false;
+                if (*byte == 0) return true;
+            }
+        case ArgKind::SpinLock: {
+            if (!special_argument(i + 1, verifier::SpecialKind::SpinLock)) return false;
+            const bool takes = (row.effects & platform::helper_effect::Acquire) != 0;
+            if (takes == locked_.has_value() || (!takes && *locked_ != v)) return no("not the lock to take or to give");
+            locked_ = takes ? std::optional(v) : std::nullopt;
+            return true;
+        }
+        case ArgKind::Timer: return special_argument(i + 1, verifier::SpecialKind::Timer);
         case ArgKind::Dynptr:
         case ArgKind::Kptr:
         case ArgKind::BtfObject:
@@ -549,6 +601,7 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
     const auto id = static_cast<HelperId>(program.bindings[at.insn].helper);
     const platform::HelperRow& row = platform::helper_for(id, program.type);
     ++helper_calls;
+    if (locked_ && row.args[0] != ArgKind::SpinLock) return wrong("a helper is called while a lock is held");
     map_ = verifier::no_map, record_size_ = 0;
     size_.reset(), released_.reset();
     for (unsigned i = 0; i < 5 && row.args[i] != ArgKind::None; ++i) {
@@ -561,6 +614,7 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
     if ((row.effects & effect::TailCall) != 0 && interest_.chance(3)) {
         if (frames_.size() == 1) {
             if (!references_.empty()) return wrong("a tail call with something acquired and not released");
+            if (locked_) return wrong("a tail call with a lock held");
             return Went::Ended;
         }
         const isa::InsnIndex call = frames_.back().call;
@@ -571,7 +625,7 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
         return Went::Other;
     }
     if ((row.effects & effect::Packet) != 0) move_packet();
-    if ((row.effects & effect::Callback) != 0) {
+    if ((row.effects & effect::Callback) != 0 && (row.effects & effect::Later) == 0) {
         Callback loop;
         loop.call = at.insn, loop.function = function_, loop.context = regs_[3];
         if (id == HelperId::ForEachMapElem) {
@@ -588,12 +642,7 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
     }
     uint64_t result = interest_.number();
     const bool null = interest_.chance(3);
-    const auto object = [&](platform::ContextKind kind) {
-        const size_t index = place_bytes(RegionKind::Object, 0, 256);
-        memory_[index].type = static_cast<uint8_t>(kind);
-        memory_[index].writable = false;
-        return memory_[index].base;
-    };
+    bool acquires = (row.effects & effect::Acquire) != 0 && row.result != ResultKind::Void;
     switch (row.result) {
         case ResultKind::Void: break;
         case ResultKind::Scalar:
@@ -612,7 +661,13 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
         case ResultKind::MapValueOrNull:
         case ResultKind::MapValue: {
             const verifier::MapInfo& info = subject_.maps[map_];
-            if (info.inner != UINT16_MAX) {
+            const auto looked_up = platform::lookup_result(info.type);
+            if (id == HelperId::MapLookupElem && looked_up == platform::LookupResult::Socket) {
+                result = null ? 0 : new_object(platform::ContextKind::Socket);
+                acquires = true;
+            } else if (id == HelperId::MapLookupElem && looked_up == platform::LookupResult::XdpSock) {
+                result = null ? 0 : new_object(platform::ContextKind::XdpSock);
+            } else if (info.inner != UINT16_MAX) {
                 result = null ? 0 : map_address(info.inner);
             } else if (info.type == platform::MapType::Array && id == HelperId::MapLookupElem) {
                 result = called_key && *called_key < info.max_entries ? value_of(map_, *called_key) : 0;
@@ -625,13 +680,13 @@ Machine::Went Machine::call_helper(const isa::Insn& insn) {
             result = 0;
             if (!null) result = memory_[place_bytes(RegionKind::Memory, 0, record_size_)].base;
             break;
-        case ResultKind::SocketOrNull: result = null ? 0 : object(platform::ContextKind::Socket); break;
-        case ResultKind::SockCommonOrNull: result = null ? 0 : object(platform::ContextKind::SockCommon); break;
-        case ResultKind::TcpSockOrNull: result = null ? 0 : object(platform::ContextKind::TcpSock); break;
+        case ResultKind::SocketOrNull: result = null ? 0 : new_object(platform::ContextKind::Socket); break;
+        case ResultKind::SockCommonOrNull: result = null ? 0 : new_object(platform::ContextKind::SockCommon); break;
+        case ResultKind::TcpSockOrNull: result = null ? 0 : new_object(platform::ContextKind::TcpSock); break;
         case ResultKind::BtfObject:
         case ResultKind::Other: return wrong("a helper that is not modelled is called");
     }
-    if ((row.effects & effect::Acquire) != 0 && row.result != ResultKind::Void && result != 0) {
+    if (acquires && result != 0) {
         references_.insert(result);
         memory_[by_base_.at(result)].owned = true;
     }

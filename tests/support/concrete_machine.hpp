@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/context.hpp"
 #include "platform/helper.hpp"
 #include "support/diff_generator.hpp"
 #include "verifier/rules/subject.hpp"
@@ -69,18 +70,21 @@ class Machine {
 
     /// Executes one instruction, or a callback's head. Wrong: complaint() says what a safe program never does.
     Went step(const isa::Insn& insn);
+    /// Instead of the program: the function of a timer in a value of `map`, as it is called later.
+    void begin_timer(uint16_t function, uint16_t map);
     const std::string& complaint() const { return complaint_; }
 
     const Memory* memory_at(uint64_t base) const;
     uint64_t reg(unsigned r) const { return regs_[r]; }
-    /// Byte at `offset` (below 0) from the frame's r10.
-    uint8_t stack_byte(size_t frame, int64_t offset) const;
+    /// One past the last byte of the frame's stack: where its r10 points to.
+    const uint8_t* stack_top(size_t frame) const;
     uint64_t frame_base(size_t frame) const { return memory_[frames_[frame].memory].base; }
     const std::vector<Frame>& frames() const { return frames_; }
     const std::vector<Callback>& callbacks() const { return callbacks_; }
     const Memory* packet() const { return packet_ ? &memory_[*packet_] : nullptr; }
     uint64_t context() const { return memory_[context_].base; }
     const std::set<uint64_t>& references() const { return references_; }
+    std::optional<uint64_t> locked() const { return locked_; }  ///< the address of the lock that is held
     verifier::Place at;
 
     // Of the last step, for facts.
@@ -101,12 +105,15 @@ class Machine {
     Went leave();
     Went atomic(const isa::Insn& insn, const isa::Row& row);
     Went context_access(const isa::Insn& insn, const isa::Row& row);
+    uint64_t new_object(platform::ContextKind kind);
+    bool special_argument(unsigned reg, verifier::SpecialKind kind);
     bool argument(platform::HelperId id, const platform::HelperRow& row, unsigned i);
     void push(uint16_t function, verifier::FrameKind kind);
     void pop();
     void move_packet();
     uint64_t value_of(uint16_t map, uint32_t key);
     uint64_t map_address(uint16_t map);
+    void give_element(uint16_t map, uint32_t index);
     void poison(unsigned first, unsigned last);
 
     const verifier::Subject& subject_;
@@ -121,6 +128,7 @@ class Machine {
     std::optional<size_t> packet_;
     size_t context_ = 0;
     std::set<uint64_t> references_;
+    std::optional<uint64_t> locked_;  ///< address of the lock that is held
     std::string complaint_;
     // Arguments of the helper under way.
     uint16_t map_ = verifier::no_map, function_ = 0;

@@ -2,6 +2,7 @@
 #include "support/containment.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -27,19 +28,44 @@ namespace {
 constexpr size_t most_nodes = 4000;  // of one tree; a run that needs a larger one is given up
 
 struct Pair {
+    enum class Of : uint8_t { Register, FrameBase, Saved, Stack, CallbackContext, Measure };
     Val form;
     uint64_t word;
-    std::string where;
+    Of of;
+    uint32_t index = 0, part = 0;
+    bool done = false;
+
+    std::string where() const {
+        switch (of) {
+            case Of::Register: return fmt::format("r{}", index);
+            case Of::FrameBase: return fmt::format("r10 of frame {}", index);
+            case Of::Saved: return fmt::format("saved r{} of frame {}", 6 + part, index);
+            case Of::Stack: return fmt::format("the stack of frame {} at -{}", index, 8 * (part + 1));
+            case Of::CallbackContext: return "a callback's context";
+            case Of::Measure: return fmt::format("the last measure of cut {}", index);
+        }
+        return "?";
+    }
 };
+
+uint64_t word_at(const uint8_t* bytes) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes, 8);  // the hosts are little-endian
+    return word;
+}
 
 class Solver {
   public:
     Solver(const Machine& run, const Measures& measures, const State& state, Words& words)
-        : run_(run), measures_(measures), s_(state), words_(words) {}
+        : run_(run), measures_(measures), s_(state), words_(words) {
+        pairs_.clear();
+    }
 
     std::optional<std::string> answer() {
         words_.assign(s_.symbols.size(), std::nullopt);
-        if (!shape() || !locations() || !solve()) return why_;
+        if (!shape()) return why_;
+        locations();
+        if (!solve()) return why_;
         for (size_t i = 0; i < s_.symbols.size(); ++i) {
             if (!symbol(static_cast<Sym>(i))) return why_;
         }
@@ -73,42 +99,38 @@ class Solver {
                 return no(fmt::format("frame {} is of another call", i));
         }
         if (s_.callbacks.size() != run_.callbacks().size()) return no("another number of callback loops");
-        return true;
-    }
-
-    bool locations() {
-        for (unsigned r = 0; r < s_.regs.size(); ++r) {
-            if (s_.is_set(r)) pairs_.push_back({s_.regs[r], run_.reg(r), fmt::format("r{}", r)});
-        }
-        for (size_t i = 0; i < s_.frames.size(); ++i) {
-            const verifier::Frame& a = s_.frames[i];
-            pairs_.push_back({Val::symbol(a.base), run_.frame_base(i), fmt::format("r10 of frame {}", i)});
-            for (unsigned k = 0; k < 4; ++k) {
-                if ((a.saved_set >> k & 1) != 0)
-                    pairs_.push_back({a.saved[k], run_.frames()[i].saved[k], fmt::format("saved r{}", 6 + k)});
-            }
-            if (a.stack == nullptr) continue;
-            for (size_t c = 0; c < a.stack->size(); ++c) {
-                const Cell& cell = (*a.stack)[c];
-                if (!cell.is_whole()) continue;
-                uint64_t word = 0;
-                for (unsigned b = 0; b < 8; ++b)
-                    word |= uint64_t{run_.stack_byte(i, -8 * static_cast<int64_t>(c + 1) + b)} << (8 * b);
-                pairs_.push_back({cell.val, word, fmt::format("the stack of frame {} at -{}", i, 8 * (c + 1))});
-            }
-        }
         for (size_t i = 0; i < s_.callbacks.size(); ++i) {
             const Machine::Callback& c = run_.callbacks()[i];
             if (s_.callbacks[i].call != c.call || s_.callbacks[i].function != c.function)
                 return no("another callback loop");
-            pairs_.push_back({s_.callbacks[i].context, c.context, "a callback's context"});
-        }
-        for (const verifier::Ghost& ghost : s_.ghosts) {
-            const auto found = measures_.find(ghost.cut);
-            if (found != measures_.end())
-                pairs_.push_back({ghost.measure, found->second, fmt::format("the last measure of cut {}", ghost.cut)});
         }
         return true;
+    }
+
+    void locations() {
+        using enum Pair::Of;
+        for (uint32_t r = 0; r < s_.regs.size(); ++r) {
+            if (s_.is_set(r)) pairs_.push_back({s_.regs[r], run_.reg(r), Register, r});
+        }
+        for (uint32_t i = 0; i < s_.frames.size(); ++i) {
+            const verifier::Frame& a = s_.frames[i];
+            pairs_.push_back({Val::symbol(a.base), run_.frame_base(i), FrameBase, i});
+            for (uint32_t k = 0; k < 4; ++k) {
+                if ((a.saved_set >> k & 1) != 0) pairs_.push_back({a.saved[k], run_.frames()[i].saved[k], Saved, i, k});
+            }
+            if (a.stack == nullptr) continue;
+            const uint8_t* top = run_.stack_top(i);
+            for (uint32_t c = 0; c < a.stack->size(); ++c) {
+                const Cell& cell = (*a.stack)[c];
+                if (cell.is_whole()) pairs_.push_back({cell.val, word_at(top - 8 * (c + 1)), Stack, i, c});
+            }
+        }
+        for (uint32_t i = 0; i < s_.callbacks.size(); ++i)
+            pairs_.push_back({s_.callbacks[i].context, run_.callbacks()[i].context, CallbackContext, i});
+        for (const verifier::Ghost& ghost : s_.ghosts) {
+            const auto found = measures_.find(ghost.cut);
+            if (found != measures_.end()) pairs_.push_back({ghost.measure, found->second, Measure, ghost.cut});
+        }
     }
 
     bool bind(Sym sym, uint64_t word) {
@@ -127,12 +149,10 @@ class Solver {
     bool solve() {
         // The packet is where it is, even if only its end is held.
         if (s_.packet != verifier::no_sym) bind(s_.packet, run_.packet()->base);
-        std::vector<bool> done(pairs_.size(), false);
         for (bool moved = true; moved;) {
             moved = false;
-            for (size_t i = 0; i < pairs_.size(); ++i) {
-                if (done[i]) continue;
-                const Pair& p = pairs_[i];
+            for (Pair& p : pairs_) {
+                if (p.done) continue;
                 uint64_t rest = p.word - p.form.k;
                 const verifier::Term* open = nullptr;
                 unsigned unknown = 0;
@@ -147,15 +167,15 @@ class Solver {
                 }
                 if (unknown == 0) {
                     if (rest != 0)
-                        return no(fmt::format("{} is {:#x}, its form says {:#x}", p.where, p.word, p.word - rest));
-                    done[i] = moved = true;
+                        return no(fmt::format("{} is {:#x}, its form says {:#x}", p.where(), p.word, p.word - rest));
+                    p.done = moved = true;
                 } else if (unknown == 1) {
                     const auto factor = static_cast<uint64_t>(int64_t{open->factor});
                     if ((factor & 1) != 0) {
                         uint64_t inverse = factor;  // Newton: doubles the right bits each time
                         for (int n = 0; n < 6; ++n) inverse *= 2 - factor * inverse;
                         bind(open->sym, rest * inverse);
-                        done[i] = moved = true;
+                        p.done = moved = true;
                     }
                 }
             }
@@ -170,14 +190,14 @@ class Solver {
             }
         }
         // Multiples by even numbers leave the upper bits open.
-        for (size_t i = 0; i < pairs_.size(); ++i) {
-            const Pair& p = pairs_[i];
-            if (done[i] || !p.form.is_single()) continue;
+        for (const Pair& p : pairs_) {
+            if (p.done || !p.form.is_single()) continue;
             const auto factor = static_cast<uint64_t>(int64_t{p.form.a.factor});
             const int zeros = std::countr_zero(factor);
             const uint64_t rest = p.word - p.form.k;
             if ((rest & ((uint64_t{1} << zeros) - 1)) != 0)
-                return no(fmt::format("{} is {:#x}, no multiple of {} from {:#x}", p.where, p.word, factor, p.form.k));
+                return no(
+                    fmt::format("{} is {:#x}, no multiple of {} from {:#x}", p.where(), p.word, factor, p.form.k));
         }
         return true;
     }
@@ -211,7 +231,7 @@ class Solver {
 
     std::string held(Sym sym) const {
         for (const Pair& p : pairs_) {
-            if (p.form.mentions(sym)) return "in " + p.where;
+            if (p.form.mentions(sym)) return "in " + p.where();
         }
         return "of the state";
     }
@@ -263,11 +283,13 @@ class Solver {
         for (size_t i = 0; i < s_.frames.size(); ++i) {
             if (s_.frames[i].stack == nullptr) continue;
             const verifier::Stack& stack = *s_.frames[i].stack;
+            const uint8_t* top = run_.stack_top(i);
             for (size_t c = 0; c < stack.size(); ++c) {
+                if (stack[c].is_whole()) continue;  // a location
                 const auto word = value(stack[c].val);
                 for (unsigned b = 0; b < 8; ++b) {
                     const int64_t offset = -8 * static_cast<int64_t>(c + 1) + b;
-                    const uint8_t byte = run_.stack_byte(i, offset);
+                    const uint8_t byte = top[offset];
                     const uint8_t detail = stack[c].detail[b];
                     if (stack[c].kind[b] == Byte::Const && byte != detail)
                         return no(fmt::format("the stack byte at {} is {:#x}, not {:#x}", offset, byte, detail));
@@ -280,6 +302,15 @@ class Solver {
     }
 
     bool resources() {
+        for (size_t i = 0; i < s_.callbacks.size(); ++i) {
+            const auto most = value(s_.callbacks[i].rounds);
+            const uint64_t rounds = run_.callbacks()[i].rounds;
+            if (most && rounds > *most)
+                return no(fmt::format("a helper calls back {} times, at most {} are claimed", rounds, *most));
+        }
+        if (s_.lock.has_value() != run_.locked().has_value()) return no("whether a lock is held");
+        if (s_.lock && words_[s_.lock->base] && *words_[s_.lock->base] + s_.lock->offset != *run_.locked())
+            return no("another lock is held");
         for (const uint64_t held : run_.references()) {
             const auto same = [&](const verifier::Reference& r) { return words_[r.base] && *words_[r.base] == held; };
             const auto open = [&](const verifier::Reference& r) { return !words_[r.base]; };
@@ -293,14 +324,15 @@ class Solver {
     const Measures& measures_;
     const State& s_;
     Words& words_;
-    std::vector<Pair> pairs_;
+    static thread_local std::vector<Pair> pairs_;  // one state after the other: its memory is kept
     std::string why_;
 };
+thread_local std::vector<Pair> Solver::pairs_;
 
 }  // namespace
 
 std::optional<std::string> outside(const Machine& run, const Measures& measures, const State& state, Words* words) {
-    Words own;
+    static thread_local Words own;
     Words& all = words != nullptr ? *words : own;
     return Solver(run, measures, state, all).answer();
 }
@@ -391,7 +423,6 @@ std::optional<std::string> Containment::facts(isa::InsnIndex at, const isa::Insn
 }
 
 RunResult Containment::run(uint64_t seed, uint64_t most) {
-    constexpr uint32_t always_compared = 24;  // visits of a place in a walk; then one in eight
     RunResult result;
     Machine machine(subject_, seed);
     machine.at = {0, Phase::Normal};
@@ -402,7 +433,16 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
         result.at = machine.at.insn;
         return result;
     };
-    uint32_t disjunct = certificate_.roots[0].disjunct;
+    const auto so_far = [&] {
+        result.instructions = machine.instructions, result.helper_calls = machine.helper_calls;
+        result.frames = machine.most_frames;
+        return result;
+    };
+    // One run in four begins where a timer's function does, if there is one.
+    const auto& roots = certificate_.roots;
+    const verifier::Root& root = roots[roots.size() > 1 && seed % 4 == 3 ? 1 + seed / 4 % (roots.size() - 1) : 0];
+    if (root.map != verifier::no_map) machine.begin_timer(root.function, root.map);
+    uint32_t disjunct = root.disjunct;
     std::map<isa::InsnIndex, uint64_t> trips;
     for (;;) {
         // At a cut: inside the disjunct.
@@ -427,13 +467,11 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
         }
         Tree& nodes = tree(disjunct);
         if (nodes.size() >= most_nodes) {
-            result.instructions = machine.instructions;
-            return result;
+            return so_far();
         }
         for (size_t at = 0;;) {
             Node& node = nodes[at];
-            if (at != 0 && (node.visits < always_compared || (seed + machine.instructions) % 8 == 0)) {
-                ++node.visits;
+            if (at != 0) {
                 ++compared_;
                 if (const auto why = outside(machine, measures, node.state, nullptr))
                     return miss(fmt::format("on a walk from disjunct {}: {}", disjunct, *why));
@@ -443,8 +481,7 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
                 break;
             }
             if (machine.instructions >= most) {
-                result.instructions = machine.instructions;
-                return result;
+                return so_far();
             }
             const verifier::Place here = machine.at;
             const isa::Insn& insn = insns_[here.insn];
@@ -474,12 +511,14 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
                     if (bound != 0 && count > bound)
                         return bad(fmt::format("instruction {} is executed {} times, bound {}", place, count, bound));
                 }
-                result.instructions = machine.instructions;
                 result.ended = true;
-                return result;
+                return so_far();
             }
-            if (node.flow == Flow::Dead || node.flow == Flow::Exit || node.flow == Flow::Failed)
-                return bad("the rules say that no run goes on here");
+            if (node.flow == Flow::Dead || node.flow == Flow::Exit || node.flow == Flow::Failed) {
+                RunResult r = bad("the rules say that no run goes on here");
+                r.unproved = node.flow == Flow::Failed;
+                return r;
+            }
             const bool other = went == Machine::Went::Other;
             if (node.flow == Flow::Next && insn.row().is_conditional_compare() && insn.offset != 0 &&
                 other != node.taken)

@@ -29,8 +29,10 @@ std::optional<std::string> outside(const Machine& run, const Measures& measures,
 
 struct RunResult {
     std::optional<std::string> miss;
+    bool unproved = false;  ///< the miss is only that the rules refuse to go on from what is claimed
     isa::InsnIndex at = 0;  ///< of the miss
-    uint64_t instructions = 0;
+    uint64_t instructions = 0, helper_calls = 0;
+    size_t frames = 0;  ///< most at one time
     bool ended = false;
 };
 
@@ -53,7 +55,6 @@ class Containment {
         bool taken = false;
         int on = -1, other = -1;           ///< nodes; -1: nobody gets there
         std::optional<uint32_t> disjunct;  ///< a walk's end: the disjunct that the certificate names
-        uint32_t visits = 0;
     };
     using Tree = std::vector<Node>;
 
