@@ -303,7 +303,7 @@ TEST(VerifierContainment, MutantsOfTheSearchBringInNothingWrong) {
     unsigned first = 0, last = 0;
     ASSERT_EQ(std::sscanf(range, "%u-%u", &first, &last), 2);
     const uint64_t seed = given("SKEP_CONTAIN_SEED").value_or(1);
-    const uint64_t wanted = given("SKEP_CONTAIN_ACCEPTED").value_or(1000);
+    const uint64_t wanted = given("SKEP_CONTAIN_ACCEPTED").value_or(3000);
     struct Known {
         SafeProgram program;
         verifier::Subject subject;
