@@ -647,7 +647,7 @@ class Generator : SafeParts {
         }
         for (const uint8_t reg : {7, 8, 9}) load_number(reg);
         block(0, current_ == 0 ? 7 : 3);
-        const auto range = platform::result_range(out_.type, out_.attach);
+        const auto range = platform::result_range(out_.type, out_.attach, platform::Personality::Linux);
         const auto result = static_cast<int32_t>(range.any ? 0 : range.min);
         if (current_ == 0 || !is_number(0)) emit({.op = Op::Mov64K, .dst = 0, .imm = result});
         emit({.op = Op::Exit});

@@ -139,7 +139,9 @@ class SafeParts {
         if (fields_.empty()) return false;
         for (int tries = 0; tries < 12; ++tries) {
             const platform::FieldRow& field = fields_[c_.below(static_cast<uint32_t>(fields_.size()))];
-            if (field.kind != platform::FieldKind::Scalar || !field.readable_by(out_.type, out_.attach)) continue;
+            if (field.kind != platform::FieldKind::Scalar ||
+                !field.readable_by(out_.type, out_.attach, platform::Personality::Linux))
+                continue;
             if (const auto insn = field_access(field, Form::LoadMem)) {
                 emit({.op = insn->op, .dst = reg, .src = 6, .offset = insn->offset});
                 return true;
@@ -151,7 +153,9 @@ class SafeParts {
         if (current_ != 0 || fields_.empty()) return;
         for (int tries = 0; tries < 12; ++tries) {
             const platform::FieldRow& field = fields_[c_.below(static_cast<uint32_t>(fields_.size()))];
-            if (field.kind != platform::FieldKind::Scalar || !field.writable_by(out_.type, out_.attach)) continue;
+            if (field.kind != platform::FieldKind::Scalar ||
+                !field.writable_by(out_.type, out_.attach, platform::Personality::Linux))
+                continue;
             const bool immediate = c_.chance(2);
             if (const auto insn = field_access(field, immediate ? Form::StoreImm : Form::StoreSrc)) {
                 Insn store{.op = insn->op, .dst = 6, .offset = insn->offset};
@@ -177,7 +181,9 @@ class SafeParts {
     }
     const platform::FieldRow* field_of(platform::FieldKind kind) {
         for (const platform::FieldRow& field : fields_) {
-            if (field.kind == kind && field.hole == nullptr && field.readable_by(out_.type, out_.attach)) return &field;
+            if (field.kind == kind && field.hole == nullptr &&
+                field.readable_by(out_.type, out_.attach, platform::Personality::Linux))
+                return &field;
         }
         return nullptr;
     }
@@ -262,8 +268,25 @@ class SafeParts {
             number(reg);
         }
     }
+    /// Of a sum that may wrap around: with what it was made of, or with another number.
+    std::optional<Insn> wrapping_comparison() {
+        const uint8_t from = target(), made = target(), other = any_number();
+        if (from == made || other == made || other == from) return {};
+        emit({.op = Op::LdMapValue, .dst = from, .imm = WideMap});
+        emit({.op = Op::LdxDw, .dst = from, .src = from, .offset = static_cast<int16_t>(8 * c_.below(wide_value / 8))});
+        emit({.op = Op::Mov64X, .dst = made, .src = from});
+        emit({.op = c_.chance(2) ? Op::Add64K : Op::Sub64K, .dst = made, .imm = constant()});
+        number(from), number(made);
+        static constexpr Op orders[] = {Op::Jsgt64X, Op::Jsge64X, Op::Jslt64X, Op::Jsle64X, Op::Jgt64X, Op::Jlt64X};
+        Insn insn{.op = orders[c_.below(std::size(orders))], .dst = made, .src = c_.chance(2) ? from : other};
+        if (c_.chance(2)) std::swap(insn.dst, insn.src);
+        return insn;
+    }
     /// Of two numbers, or of something made of them, while they stay what they are.
     Insn comparison() {
+        if (c_.chance(10)) {
+            if (const auto insn = wrapping_comparison()) return *insn;
+        }
         const isa::Row& row = any_row(c_.chance(3) ? Form::JumpSrc : Form::JumpImm);
         Insn insn{.op = row.op, .dst = any_number(), .imm = constant()};
         if (row.has_src()) insn.src = any_number();
