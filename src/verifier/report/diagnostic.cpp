@@ -143,6 +143,42 @@ isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnInde
     return same_function && starts_with(before, "return") ? before.insn : at;
 }
 
+isa::InsnIndex reported_place(const object::LinkedProgram& program, const Failure& failure) {
+    const auto insn_at = [&](isa::InsnIndex at) {
+        return at < program.code.size() ? isa::decode(program.code, at)
+                                        : Result<isa::Insn>(Error(Errc::InvalidArgument, ""));
+    };
+    const auto target_of = [&](isa::InsnIndex at) -> int64_t {
+        const auto insn = insn_at(at);
+        return insn && insn->row().is_jump() ? isa::target_of(*insn, at) : -1;
+    };
+    if (failure.rule == Rule::ReferenceLeak || failure.rule == Rule::LockLeak) {
+        // The last branch taken, if it jumps straight to the end: `if (...) return ...;`.
+        const Step* last = nullptr;
+        for (const Step& step : failure.path) {
+            if (step.kind == Step::Kind::Taken || step.kind == Step::Kind::NotTaken) last = &step;
+        }
+        const int64_t target = last != nullptr && last->kind == Step::Kind::Taken ? target_of(last->insn) : -1;
+        const object::SourceLine* line = target >= 0 ? line_at(program, last->insn) : nullptr;
+        const bool leaves = line != nullptr && line->text.find("return") != std::string::npos;
+        if (leaves && target <= int64_t{failure.insn} && failure.insn - target <= 3) return last->insn;
+    }
+    if (failure.rule == Rule::UnboundedLoop || failure.rule == Rule::EndlessLoop) {
+        // The branch that goes back to the loop's head, if it is one that may also leave.
+        for (isa::InsnIndex at = failure.insn; at < program.code.size();) {
+            const auto insn = insn_at(at);
+            if (!insn) break;
+            if (insn->row().is_conditional_compare() && target_of(at) == int64_t{failure.insn}) {
+                const object::SourceLine* line = line_at(program, at);
+                return line != nullptr && line->line != 0 ? at : failure.insn;
+            }
+            if (insn->row().is_exit()) break;
+            at += insn->slots();
+        }
+    }
+    return failure.insn;
+}
+
 CodePlace place_of(const Subject& subject, isa::InsnIndex at) {
     CodePlace place;
     if (at >= subject.linked().code.size()) return place;
@@ -161,6 +197,8 @@ Diagnostic explain(const object::ObjectSpec& spec, const Subject& subject, const
     d.page = page_of(failure.rule);
     d.verdict = failure.verdict();
     d.place = place_of(subject, failure.insn);
+    if (const isa::InsnIndex told = reported_place(subject.linked(), failure); told != failure.insn)
+        d.place.source = place_of(subject, told).source;
     if (d.place.source) d.around = lines_around(subject.linked(), *d.place.source);
     d.what = failure.what;
     d.needs = failure.needs;

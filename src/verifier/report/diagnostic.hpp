@@ -77,6 +77,9 @@ std::vector<SourceText> lines_around(const object::LinkedProgram& program, const
 /// the reader wants is the `return` before it.
 isa::InsnIndex reported_insn(const object::LinkedProgram& program, isa::InsnIndex at);
 
+/// The same for a failure: a leak is where the way leaves, a loop without a bound where it goes round.
+isa::InsnIndex reported_place(const object::LinkedProgram& program, const Failure& failure);
+
 /// The way in one line: "61 not taken, 70 taken, 79, 88" by source lines, at most `most` of the last ones.
 std::string path_words(const std::vector<Remark>& path, size_t most = 8);
 

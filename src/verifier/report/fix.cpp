@@ -74,7 +74,24 @@ class Source {
     /// The line that a fix goes before: the failing one; where that is a closing brace, the one after the last
     /// statement, so that a `return` without an instruction of its own stays behind it.
     uint32_t paste_line() const {
-        if (trimmed(line_->text) != "}") return line_->line;
+        if (trimmed(line_->text) != "}") {
+            // The statement of an `if` without braces: before the `if`.
+            uint32_t line = line_->line;
+            for (bool moved = true; moved && line > 1;) {
+                moved = false;
+                for (const object::SourceLine& l : program_.lines) {
+                    if (l.file != line_->file || l.line + 1 != line) continue;
+                    const std::string_view text = trimmed(l.text);
+                    const bool heads = text.starts_with("if (") || text.starts_with("for (") ||
+                                       text.starts_with("while (") || text.starts_with("else");
+                    if (!heads || text.ends_with('{') || text.find(';') != std::string_view::npos) continue;
+                    --line;
+                    moved = true;
+                    break;
+                }
+            }
+            return line;
+        }
         uint32_t last = 0;
         for (const object::SourceLine& l : program_.lines) {
             if (l.file == line_->file && l.line < line_->line) last = std::max(last, l.line);
@@ -85,13 +102,26 @@ class Source {
     /// The name of the context: `ctx` of `ctx->data_end`.
     std::string context() const {
         for (const object::SourceLine& l : program_.lines) {
-            const size_t at = l.text.find("->data_end");
+            const size_t at = l.text.find("->data");
             if (at == std::string::npos) continue;
             size_t begin = at;
             while (begin > 0 && is_word(l.text[begin - 1])) --begin;
             return l.text.substr(begin, at - begin);
         }
         return {};
+    }
+
+    /// The array of `value->kinds[i]` on the failing line: "value->kinds".
+    std::string indexed() const {
+        if (line_ == nullptr) return {};
+        const std::string_view text = line_->text;
+        const size_t end = text.find('[');
+        if (end == std::string_view::npos) return {};
+        size_t begin = end;
+        while (begin > 0 && (is_word(text[begin - 1]) || text[begin - 1] == '.' || text[begin - 1] == '>' ||
+                             (text[begin - 1] == '-' && text[begin] == '>')))
+            --begin;
+        return std::string(text.substr(begin, end - begin));
     }
 
     /// The index of `table[i & 3]` on the failing line: "i" if it is one name.
@@ -101,7 +131,11 @@ class Source {
         const size_t open = text.find('['), close = open == std::string_view::npos ? open : text.find(']', open);
         if (close == std::string_view::npos) return {};
         const std::string_view inside = trimmed(text.substr(open + 1, close - open - 1));
-        return std::ranges::all_of(inside, is_word) ? std::string(inside) : std::string();
+        const auto plain = [](char c) {
+            return is_word(c) || c == '-' || c == '>' || c == '.' || c == ' ' || c == '+' || c == '&';
+        };
+        const bool changes = inside.find("++") != std::string_view::npos || inside.find("--") != std::string_view::npos;
+        return std::ranges::all_of(inside, plain) && !changes ? std::string(inside) : std::string();
     }
 
     /// Argument `n` (from 0) of a call of `function` on a line: "size" of `f(ctx, 0, buffer, size)`.
@@ -127,8 +161,8 @@ class Source {
     }
 
     /// The variable that is assigned on a line: `event` of `struct event *event = ...;`.
-    static std::string assigned(std::string_view text) {
-        size_t end = text.find('=');
+    static std::string assigned(std::string_view text, size_t equals = std::string_view::npos) {
+        size_t end = equals == std::string_view::npos ? text.find('=') : equals;
         if (end == std::string_view::npos) return {};
         while (end > 0 && !is_word(text[end - 1])) --end;
         size_t begin = end;
@@ -144,9 +178,53 @@ class Source {
             if (at == std::string::npos) continue;
             const size_t after = at + needle.size();
             if (after < l.text.size() && is_word(l.text[after])) continue;
-            const size_t equals = l.text.find('=');
-            if (equals == std::string::npos || equals > at) continue;
-            if (std::string name = assigned(l.text); !name.empty()) return name;
+            const size_t equals = l.text.rfind('=', at);
+            if (equals == std::string::npos) continue;
+            if (std::string name = assigned(std::string_view(l.text).substr(0, equals + 1), equals); !name.empty())
+                return name;
+        }
+        return {};
+    }
+
+    /// Where the packet ends: a variable, or the context's field.
+    std::string packet_end() const {
+        if (std::string name = variable_of("data_end"); !name.empty()) return name;
+        const std::string name = context();
+        return name.empty() ? name : fmt::format("(void *)(long){}->data_end", name);
+    }
+
+    /// What a variable is set to: `data + 14` of `struct iphdr *ip = data + 14;`. The last such line above the failing
+    /// one.
+    std::string value_of(std::string_view variable) const {
+        std::string value;
+        for (const object::SourceLine& l : program_.lines) {
+            if (line_ == nullptr || l.file != line_->file || l.line >= line_->line || assigned(l.text) != variable)
+                continue;
+            const size_t equals = l.text.find('='), end = l.text.find(';');
+            int depth = 0;
+            bool several = false;  // `*a = x, *b = y`
+            for (size_t i = equals; i < l.text.size() && i < end; ++i) {
+                depth += l.text[i] == '(' ? 1 : l.text[i] == ')' ? -1 : 0;
+                several = several || (depth == 0 && l.text[i] == ',');
+            }
+            if (end == std::string::npos || several) continue;
+            value = trimmed(std::string_view(l.text).substr(equals + 1, end - equals - 1));
+        }
+        return value;
+    }
+
+    /// `__u16` and `data + 12` of `*(__u16 *)(data + 12)`; empty if the line has no such access.
+    std::pair<std::string, std::string> cast_access() const {
+        if (line_ == nullptr) return {};
+        const std::string_view text = line_->text;
+        const size_t star = text.find("*(");
+        const size_t close = star == std::string_view::npos ? star : text.find("*)", star + 2);
+        if (close == std::string_view::npos || close + 2 >= text.size() || text[close + 2] != '(') return {};
+        const std::string_view type = trimmed(text.substr(star + 2, close - star - 2));
+        int depth = 0;
+        for (size_t i = close + 2; i < text.size(); ++i) {
+            depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+            if (depth == 0) return {std::string(type), std::string(text.substr(close + 3, i - close - 3))};
         }
         return {};
     }
@@ -185,11 +263,24 @@ std::string helper_at(const Subject& subject, isa::InsnIndex at) {
     return platform::helper_name(static_cast<platform::HelperId>(bindings[at].helper));
 }
 
+/// How many elements an array has whose index is out of bounds: by the step and the start of its offsets.
+std::optional<int64_t> element_count(const Failure& failure) {
+    if (failure.state == nullptr || failure.reg < 0 || failure.reg > 9) return {};
+    const State& s = *failure.state;
+    if (s.frames.empty() || !s.is_set(static_cast<unsigned>(failure.reg))) return {};
+    const auto p = pointer_of(s, s.reg(static_cast<unsigned>(failure.reg)));
+    if (!p || !p->offset.is_single() || p->offset.a.factor <= 0) return {};
+    const auto start = static_cast<int64_t>(p->offset.k);
+    const int64_t room = s[p->base].region.size;
+    const int64_t count = start >= 0 ? (room - start) / p->offset.a.factor : 0;
+    return count > 0 ? std::optional(count) : std::nullopt;
+}
+
 }  // namespace
 
 Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failure& failure) {
     Fix fix;
-    const Source source(subject, failure.insn);
+    const Source source(subject, reported_place(subject.linked(), failure));
     const std::string out = leave(spec, subject, failure.insn);
     const std::string base = source.base();
     const auto paste = [&](std::string line) {
@@ -200,7 +291,11 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
     switch (failure.rule) {
         case Rule::PacketBounds: {
             fix.help = "compare the end of what is accessed with data_end first, through the same pointer";
-            const std::string end = source.variable_of("data_end");
+            const std::string end = source.packet_end();
+            if (const auto [type, address] = source.cast_access(); !type.empty() && !end.empty()) {
+                paste(fmt::format("if ((void *)({}) + sizeof({}) > {}) {}", address, type, end, out));
+                break;
+            }
             if (base.empty() || end.empty()) break;
             const bool indexed = source.line()->text.find(base + "[") != std::string::npos;
             if (indexed) {
@@ -214,12 +309,28 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         }
         case Rule::NullDereference:
             fix.help = "test the pointer before its first use";
-            if (!base.empty()) paste(fmt::format("if (!{}) {}", base, out));
+            if (!base.empty()) {
+                paste(fmt::format("if (!{}) {}", base, out));
+            } else if (source.line() != nullptr) {
+                std::string pointer = Source::argument(source.line()->text, "__sync_fetch_and_", 0);
+                if (pointer.starts_with("&")) pointer.clear();
+                if (!pointer.empty() && std::ranges::all_of(pointer, is_word))
+                    paste(fmt::format("if (!{}) {}", pointer, out));
+            }
             break;
         case Rule::NullableArithmetic:
         case Rule::ArgumentNull:
             fix.help = "test the pointer before it is used";
             if (!base.empty() && failure.rule == Rule::NullableArithmetic) paste(fmt::format("if (!{}) {}", base, out));
+            if (failure.rule == Rule::ArgumentNull && failure.reg >= 1 && source.line() != nullptr) {
+                std::string pointer = Source::argument(source.line()->text, "bpf_" + helper_at(subject, failure.insn),
+                                                       static_cast<size_t>(failure.reg - 1));
+                // `&entry->lock`: it is entry that is tested.
+                if (pointer.starts_with('&'))
+                    pointer = pointer.substr(1, pointer.find("->") == std::string::npos ? 0 : pointer.find("->") - 1);
+                if (!pointer.empty() && std::ranges::all_of(pointer, is_word))
+                    paste(fmt::format("if (!{}) {}", pointer, out));
+            }
             break;
         case Rule::MapValueBounds:
         case Rule::MemoryBounds:
@@ -229,9 +340,12 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
                 fix.help = "the place is fixed: access what is inside, or make the memory larger";
                 break;
             }
-            const std::string index = source.index();
-            if (!index.empty() && !base.empty()) {
-                paste(fmt::format("if ({} >= sizeof({}) / sizeof({}[0])) {}", index, base, base, out));
+            const std::string index = source.index(), array = source.indexed();
+            const bool through_pointer = source.value_of(array).starts_with("bpf_");
+            if (const auto elements = element_count(failure); !index.empty() && through_pointer && elements) {
+                paste(fmt::format("if ({} >= {}) {}", index, *elements, out));
+            } else if (!index.empty() && !array.empty() && !through_pointer) {
+                paste(fmt::format("if ({} >= sizeof({}) / sizeof({}[0])) {}", index, array, array, out));
             }
             break;
         }
@@ -267,13 +381,16 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::ContextAccess: fix.help = "access a field that the program type has, with its own width"; break;
         case Rule::ReadOnly: fix.help = "write elsewhere: this memory is read-only for programs"; break;
         case Rule::DeadPointer:
-            if (!base.empty() && base == source.variable_of("data")) {
-                const std::string end = source.variable_of("data_end"), context = source.context();
-                if (!end.empty() && !context.empty()) {
+            if (!base.empty() && failure.region == RegionKind::Packet) {
+                const std::string data = source.variable_of("data"), end = source.variable_of("data_end");
+                const std::string context = source.context(), value = source.value_of(base);
+                const bool told = base == data || !value.empty();
+                const std::string again = base == data ? std::string() : fmt::format("{} = {}; ", base, value);
+                if (told && !data.empty() && !end.empty() && !context.empty()) {
                     paste(
-                        fmt::format("{} = (void *)(long){}->data; {} = (void *)(long){}->data_end; "
+                        fmt::format("{} = (void *)(long){}->data; {} = (void *)(long){}->data_end; {}"
                                     "if ((void *)({} + 1) > {}) {}",
-                                    base, context, end, context, base, end, out));
+                                    data, context, end, context, again, base, end, out));
                 }
             }
             fix.help = failure.region == RegionKind::Packet
@@ -316,9 +433,21 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
             const std::string acquired = failure.origin == no_insn ? std::string() : helper_at(subject, failure.origin);
             const object::SourceLine* made = failure.origin == no_insn ? nullptr : source.record(failure.origin);
             const std::string name = made != nullptr ? Source::assigned(made->text) : std::string();
-            if (!name.empty() && acquired == "ringbuf_reserve") paste(fmt::format("bpf_ringbuf_discard({}, 0);", name));
-            if (!name.empty() && (acquired.starts_with("sk_lookup") || acquired.starts_with("skc_lookup")))
-                paste(fmt::format("bpf_sk_release({});", name));
+            std::string call;
+            if (acquired == "ringbuf_reserve") call = fmt::format("bpf_ringbuf_discard({}, 0);", name);
+            if (acquired.starts_with("sk_lookup") || acquired.starts_with("skc_lookup"))
+                call = fmt::format("bpf_sk_release({});", name);
+            // On the way out through `if (...) return ...;` it is given back there.
+            if (source.line() != nullptr && !call.empty()) {
+                const std::string_view text = trimmed(source.line()->text);
+                const size_t leaves = text.find(") return"),
+                             end = text.find(';', leaves == std::string_view::npos ? 0 : leaves);
+                if (text.starts_with("if (") && leaves != std::string_view::npos && end != std::string_view::npos) {
+                    call = fmt::format("{} {{ {} {} }}", text.substr(0, leaves + 1), call,
+                                       text.substr(leaves + 2, end - leaves - 1));
+                }
+            }
+            if (!name.empty() && !call.empty()) paste(call);
             if (acquired == "ringbuf_reserve") {
                 fix.help = "call bpf_ringbuf_submit or bpf_ringbuf_discard on every path";
             } else if (acquired.starts_with("sk_lookup") || acquired.starts_with("skc_lookup")) {
