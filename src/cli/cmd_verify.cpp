@@ -28,6 +28,7 @@ Result<platform::Platform> platform_named(std::string_view name) {
 
 Result<VerifyOptions> options_from(const Arguments& arguments) {
     VerifyOptions options;
+    options.time_again = arguments.flag("stats");
     if (const auto type = arguments.text("type")) {
         options.bind.type = platform::program_type_from_name(*type);
         if (!options.bind.type)

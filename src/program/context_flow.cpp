@@ -43,11 +43,6 @@ constexpr uint64_t unknown_size = UINT64_MAX;
 
 using Frame = std::array<ContextValue, frame_slots>;
 
-struct State {
-    std::array<ContextValue, isa::register_count> regs{};
-    Frame slots{};
-};
-
 bool is_context(ContextValue v) { return v.kind == Kind::Context || v.kind == Kind::Maybe; }
 bool is_stack(ContextValue v) { return v.kind == Kind::Stack || v.kind == Kind::AnyStack; }
 uint16_t join_owner(uint16_t a, uint16_t b) { return a == b ? a : ContextValue::any_owner; }
@@ -69,6 +64,44 @@ bool raise(ContextValue& into, ContextValue from) {
     into = joined;
     return true;
 }
+
+/// A frame that states share until one of them changes it. Nothing is in it at first.
+class Slots {
+  public:
+    ContextValue operator[](size_t slot) const { return frame_ ? (*frame_)[slot] : ContextValue{}; }
+    bool any() const { return frame_ != nullptr; }
+    void set(size_t slot, ContextValue value) {
+        if ((*this)[slot] != value) own()[slot] = value;
+    }
+    bool raise(size_t slot, ContextValue value) {
+        const ContextValue joined = join((*this)[slot], value);
+        if (joined == (*this)[slot]) return false;
+        own()[slot] = joined;
+        return true;
+    }
+    bool raise(const Slots& from) {
+        if (frame_ == from.frame_ || !from.any()) return false;
+        bool changed = false;
+        for (size_t slot = 0; slot < frame_slots; ++slot) changed |= raise(slot, from[slot]);
+        return changed;
+    }
+
+  private:
+    Frame& own() {
+        if (!frame_) {
+            frame_ = std::make_shared<Frame>();
+        } else if (frame_.use_count() > 1) {
+            frame_ = std::make_shared<Frame>(*frame_);
+        }
+        return *frame_;
+    }
+    std::shared_ptr<Frame> frame_;
+};
+
+struct State {
+    std::array<ContextValue, isa::register_count> regs{};
+    Slots slots;
+};
 
 /// What arithmetic that is not followed exactly makes of its operands.
 ContextValue taint(ContextValue a, ContextValue b) {
@@ -173,6 +206,7 @@ class Flow {
         Frame published;             ///< its frame as its callees may see it
         Frame written;               ///< what others stored into its frame
         std::set<uint32_t> callers;  ///< blocks that call it
+        std::set<uint32_t> readers;  ///< blocks that what is published or written was read in
         bool address_taken = false;
     };
 
@@ -184,25 +218,24 @@ class Flow {
     void enqueue(uint32_t block) {
         if (blocks_[block].queued) return;
         blocks_[block].queued = true;
-        queue_.push(block);
+        queue_.push({rank_[blocks_[block].sub], block});
     }
-    void enqueue_all_seen() {
-        for (uint32_t i = 0; i < blocks_.size(); ++i) {
-            if (blocks_[i].in) enqueue(i);
-        }
+    void enqueue_readers(size_t owner) {
+        for (const uint32_t block : subs_[owner].readers) enqueue(block);
     }
+    void rank_functions(const std::vector<std::vector<uint16_t>>& callees);
     void flow_to(InsnIndex start, const State& state);
     void run_block(uint32_t block, const ContextVisitor* visitor);
 
     void transfer(const Insn& insn, InsnIndex at, uint32_t block, State& state);
-    ContextValue load(const State& state, ContextValue base, int64_t offset, unsigned bytes) const;
+    ContextValue load(const State& state, ContextValue base, int64_t offset, unsigned bytes);
     void store(State& state, ContextValue base, int64_t offset, unsigned bytes, ContextValue value);
     void scribble(State& state, ContextValue base, uint64_t bytes);
     void weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value);
     void enter(uint16_t callee, std::span<const ContextValue, 5> args, uint32_t block);
     void call_helper(HelperId id, uint32_t block, State& state);
     void publish(const State& state);
-    void absorb(State& state) const;
+    void absorb(State& state);
 
     const object::LinkedProgram& program_;
     std::span<const Binding> bindings_;
@@ -211,9 +244,13 @@ class Flow {
     std::vector<uint32_t> block_of_;  ///< by slot; no_block where no block starts
     std::vector<Block> blocks_;
     std::vector<Sub> subs_;
-    /// The block that comes first in the program goes first: loops settle before what follows them is looked at.
-    std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> queue_;
-    uint16_t sub_ = 0;  ///< of the block that runs
+    std::vector<uint16_t> rank_;  ///< by function: callees before callers
+    /// Functions before those that call them, so that a caller is looked at again once for all its callees; in a
+    /// function the block that comes first: loops settle before what follows them is looked at.
+    using Turn = std::pair<uint16_t, uint32_t>;
+    std::priority_queue<Turn, std::vector<Turn>, std::greater<>> queue_;
+    uint16_t sub_ = 0;    ///< of the block that runs
+    uint32_t block_ = 0;  ///< that one
     std::optional<Error> error_;
 };
 
@@ -247,6 +284,7 @@ Result<void> Flow::prepare() {
     subs_.resize(subs.size());
     std::vector<bool> first(slots), leader(slots);
     std::vector<std::pair<InsnIndex, InsnIndex>> jumps;
+    std::vector<std::vector<uint16_t>> callees(subs.size());
     for (size_t s = 0; s < subs.size(); ++s) {
         leader[subs[s].start] = true;
         for (InsnIndex at = subs[s].start; at < subs[s].end;) {
@@ -268,6 +306,7 @@ Result<void> Flow::prepare() {
             if (row.operation == Operation::CallLocal || row.operation == Operation::LdFunc) {
                 SKEP_ASSIGN(const uint16_t callee, sub_at(at, isa::target_of(insn, at)));
                 if (row.operation == Operation::LdFunc) subs_[callee].address_taken = true;
+                callees[s].push_back(callee);
             }
             if ((row.is_jump() || row.is_exit()) && next < subs[s].end) leader[next] = true;
             if (next == subs[s].end && !row.ends_path())
@@ -286,7 +325,33 @@ Result<void> Flow::prepare() {
             blocks_.push_back({at, static_cast<uint16_t>(s), false, nullptr});
         }
     }
+    rank_functions(callees);
     return {};
+}
+
+/// Post-order of the call graph; where functions call each other in a circle, one of the orders there are.
+void Flow::rank_functions(const std::vector<std::vector<uint16_t>>& callees) {
+    rank_.assign(callees.size(), 0);
+    std::vector<bool> seen(callees.size());
+    std::vector<std::pair<uint16_t, size_t>> open;
+    uint16_t done = 0;
+    for (size_t first = 0; first < callees.size(); ++first) {
+        if (seen[first]) continue;
+        seen[first] = true;
+        open.emplace_back(static_cast<uint16_t>(first), 0);
+        while (!open.empty()) {
+            auto& [sub, next] = open.back();
+            if (next == callees[sub].size()) {
+                rank_[sub] = done++;
+                open.pop_back();
+                continue;
+            }
+            const uint16_t callee = callees[sub][next++];
+            if (seen[callee]) continue;
+            seen[callee] = true;
+            open.emplace_back(callee, 0);
+        }
+    }
 }
 
 Result<void> Flow::solve() {
@@ -296,7 +361,7 @@ Result<void> Flow::solve() {
     entry.regs[isa::frame_register] = {Kind::Stack, 0, 0};
     flow_to(0, entry);
     while (!queue_.empty()) {
-        const uint32_t block = queue_.top();
+        const uint32_t block = queue_.top().second;
         queue_.pop();
         blocks_[block].queued = false;
         run_block(block, nullptr);
@@ -322,13 +387,14 @@ void Flow::flow_to(InsnIndex start, const State& state) {
     }
     bool changed = false;
     for (size_t r = 0; r < state.regs.size(); ++r) changed |= raise(block.in->regs[r], state.regs[r]);
-    for (size_t s = 0; s < frame_slots; ++s) changed |= raise(block.in->slots[s], state.slots[s]);
+    changed |= block.in->slots.raise(state.slots);
     if (changed) enqueue(block_of_[start]);
 }
 
 void Flow::run_block(uint32_t block, const ContextVisitor* visitor) {
     State state = *blocks_[block].in;
     sub_ = blocks_[block].sub;
+    block_ = block;
     for (InsnIndex at = blocks_[block].start;;) {
         const Insn& insn = insns_[at];
         const isa::Row& row = insn.row();
@@ -475,9 +541,11 @@ void Flow::transfer(const Insn& insn, InsnIndex at, uint32_t block, State& state
 }
 
 /// The value loaded from base + offset.
-ContextValue Flow::load(const State& state, ContextValue base, int64_t offset, unsigned bytes) const {
+ContextValue Flow::load(const State& state, ContextValue base, int64_t offset, unsigned bytes) {
     const auto slot_of = [&](uint16_t owner, size_t slot) {
-        return owner == sub_ ? state.slots[slot] : join(subs_[owner].published[slot], subs_[owner].written[slot]);
+        if (owner == sub_) return state.slots[slot];
+        subs_[owner].readers.insert(block_);
+        return join(subs_[owner].published[slot], subs_[owner].written[slot]);
     };
     if (base.kind == Kind::Stack) {
         const int64_t low = base.offset + offset + frame_bytes;
@@ -510,7 +578,7 @@ void Flow::store(State& state, ContextValue base, int64_t offset, unsigned bytes
     if (low < 0 || low + bytes > frame_bytes) return;
     const auto first = static_cast<size_t>(low / 8), last = static_cast<size_t>((low + bytes - 1) / 8);
     if (base.owner == sub_ && first == last && low % 8 == 0 && bytes == 8) {
-        state.slots[first] = value;
+        state.slots.set(first, value);
         return;
     }
     weaken(state, base.owner, first, last, bytes == 8 ? value : taint(value, other));
@@ -530,33 +598,35 @@ void Flow::scribble(State& state, ContextValue base, uint64_t bytes) {
 
 /// The slots first..last of the owner's frame may now hold `value`.
 void Flow::weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value) {
-    bool changed = false;
     for (size_t s = 0; s < subs_.size(); ++s) {
         if (owner != ContextValue::any_owner && owner != s) continue;
+        bool changed = false;
         for (size_t slot = first; slot <= last; ++slot) {
             if (s == sub_)
-                raise(state.slots[slot], value);
+                state.slots.raise(slot, value);
             else
                 changed |= raise(subs_[s].written[slot], value);
         }
+        if (changed) enqueue_readers(s);
     }
-    if (changed) enqueue_all_seen();
 }
 
 /// Before a call: what callees may see of the running function's frame, if its address can reach them.
 void Flow::publish(const State& state) {
     const auto out = [&](ContextValue v) { return is_stack(v) || v.kind == Kind::Maybe; };
-    const bool escapes = std::any_of(state.regs.begin() + 1, state.regs.begin() + 6, out) ||
-                         std::any_of(state.slots.begin(), state.slots.end(), out);
+    bool escapes = std::any_of(state.regs.begin() + 1, state.regs.begin() + 6, out);
+    if (!state.slots.any()) return;  // nothing to see
+    for (size_t slot = 0; slot < frame_slots && !escapes; ++slot) escapes = out(state.slots[slot]);
     if (!escapes) return;
     bool changed = false;
     for (size_t slot = 0; slot < frame_slots; ++slot) changed |= raise(subs_[sub_].published[slot], state.slots[slot]);
-    if (changed) enqueue_all_seen();
+    if (changed) enqueue_readers(sub_);
 }
 
 /// After a call: what callees may have stored into the running function's frame.
-void Flow::absorb(State& state) const {
-    for (size_t slot = 0; slot < frame_slots; ++slot) raise(state.slots[slot], subs_[sub_].written[slot]);
+void Flow::absorb(State& state) {
+    subs_[sub_].readers.insert(block_);
+    for (size_t slot = 0; slot < frame_slots; ++slot) state.slots.raise(slot, subs_[sub_].written[slot]);
 }
 
 void Flow::enter(uint16_t callee, std::span<const ContextValue, 5> args, uint32_t block) {

@@ -13,22 +13,35 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Attempts, each keeping more apart than the one before (design 2.9). The last one joins nothing that the step budget
-/// lets it keep: what the kernel can enumerate, it can too.
-std::vector<Strategy> strategies(const Options& options) {
-    const uint64_t budget = options.step_budget;
-    return {{.disjuncts = std::min<uint32_t>(options.disjuncts, 2), .unroll = 0, .direct = true, .steps = budget},
-            {.disjuncts = options.disjuncts, .unroll = 0, .steps = budget / 4},
-            {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = budget / 8},
-            {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = budget / 4}};
+/// Attempts, each keeping more apart than the one before (design 2.9). The last one joins nothing that the budget lets
+/// it keep: what the kernel can enumerate, it can too. The budget is shared out; large programs get more, so that each
+/// instruction of a straight line, and a few states at each join, are paid for.
+std::vector<Strategy> strategies(const Options& options, uint64_t instructions) {
+    constexpr uint64_t per_instruction = 32, most_for_size = 3'500'000;
+    const uint64_t base = options.step_budget,
+                   size = std::min({per_instruction * instructions, most_for_size, base * 4});
+    const uint32_t first = instructions > 100'000 ? 1 : 2;  // states are what takes the memory
+    std::vector<Strategy> out{
+        {.disjuncts = std::min(options.disjuncts, first), .unroll = 0, .direct = true, .steps = base / 2 + size},
+        {.disjuncts = options.disjuncts, .unroll = 0, .steps = base / 4 + size / 2},
+        {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = base / 8 + size / 4},
+        {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = base / 8 + size / 4}};
+    if (options.time_budget_ns != 0) {
+        const auto most = static_cast<uint64_t>(std::chrono::nanoseconds::max().count()) / 4;
+        const std::chrono::nanoseconds time(static_cast<int64_t>(std::min(options.time_budget_ns, most)));
+        for (Strategy& strategy : out) strategy.deadline = Clock::now() + time;
+    }
+    return out;
 }
 
 /// Whether another attempt could end differently.
-bool worth_retrying(const Failure& failure) {
+bool worth_retrying(const Failure& failure, uint64_t instructions) {
     switch (rule_kind(failure.rule)) {
         case RuleKind::Safety:
         case RuleKind::Policy: return !failure.certain;
-        case RuleKind::Limit: return true;
+        case RuleKind::Limit:
+            // Later attempts keep more states. What they may gain is unrolling, in programs that are not large.
+            return failure.rule == Rule::StepLimit && instructions <= 20'000;
         case RuleKind::NotModelled: return false;
     }
     return false;
@@ -49,7 +62,7 @@ Report verify(const Subject& subject) {
     }
     std::optional<Failure> failure;
     std::optional<StructureResult> careful;  // later attempts forget no stack cell that a callee might be given
-    for (const Strategy& strategy : strategies(subject.options)) {
+    for (const Strategy& strategy : strategies(subject.options, structure.structure.instructions)) {
         const bool first = report.statistics.attempts++ == 0;
         const bool shares = structure.structure.shares_frame;
         if (!first && shares && !careful) careful = read_structure(subject, true);
@@ -61,7 +74,7 @@ Report verify(const Subject& subject) {
             const bool better =
                 !failure || found.failure->certain ||
                 (rule_kind(failure->rule) == RuleKind::Limit && rule_kind(found.failure->rule) != RuleKind::Limit);
-            const bool go_on = worth_retrying(*found.failure) ||
+            const bool go_on = worth_retrying(*found.failure, structure.structure.instructions) ||
                                (first && shares && rule_kind(found.failure->rule) != RuleKind::NotModelled);
             if (better) failure = std::move(found.failure);
             if (!go_on) break;

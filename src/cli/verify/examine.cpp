@@ -178,10 +178,15 @@ Examined examine(const object::ObjectSpec& spec, const object::LinkedProgram& li
             return out;
         }
     }
-    const auto before = std::chrono::steady_clock::now();
-    verifier::Report report = verifier::verify(*subject);
-    out.elapsed_ns = static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - before).count());
+    verifier::Report report;
+    const auto run = [&] {
+        const auto before = std::chrono::steady_clock::now();
+        report = verifier::verify(*subject);
+        const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - before;
+        return static_cast<uint64_t>(took.count());
+    };
+    out.elapsed_ns = run();
+    if (options.time_again && out.elapsed_ns < 10'000'000) out.elapsed_ns = std::min(out.elapsed_ns, run());
     out.verdict = report.verdict;
     out.statistics = report.statistics;
     if (report.executable) out.cost = report.executable->cost();

@@ -45,8 +45,9 @@ struct MapInfo {
 
 struct Options {
     uint32_t disjuncts = 8;                        ///< K: states kept per join
-    uint64_t step_budget = 1'000'000;              ///< abstract instructions over all attempts; then LIMIT
-    uint64_t memory_budget = uint64_t{256} << 20;  ///< bytes of kept states; then LIMIT
+    uint64_t step_budget = 1'000'000;              ///< abstract steps over all attempts, and 64 for each
+                                                   ///< instruction, up to 7 times as many; then LIMIT
+    uint64_t memory_budget = uint64_t{160} << 20;  ///< bytes of kept states and structure; then LIMIT
     uint64_t time_budget_ns = 0;                   ///< wall clock of the search, 0 unlimited; then LIMIT
     uint64_t cost_limit = UINT64_MAX;              ///< policy: most instructions a run may take
     bool allow_pointer_leaks = true;  ///< policy (linux, privileged): addresses may be stored where others read them

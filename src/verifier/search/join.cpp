@@ -179,13 +179,19 @@ class Joining {
             const Pair& p = pairs_[i];
             const auto factor = factor_between(p, a, b);
             if (!factor) continue;
-            const auto pa = multiply(p.a, *factor), pb = multiply(p.b, *factor);
-            if (!pa || !pb) continue;
-            const auto ka = subtract(a, *pa), kb = subtract(b, *pb);
-            if (!ka || !kb || !ka->is_constant() || !kb->is_constant() || ka->k != kb->k) continue;
-            return plus(Val::symbol(p.sym, *factor), ka->k);
+            if (!same_terms(p.a, *factor, a) || !same_terms(p.b, *factor, b)) continue;
+            const auto f = static_cast<uint64_t>(int64_t{*factor});
+            const uint64_t ka = a.k - p.a.k * f, kb = b.k - p.b.k * f;
+            if (ka != kb) continue;
+            return plus(Val::symbol(p.sym, *factor), ka);
         }
         return {};
+    }
+
+    /// Whether v - factor * p is a constant.
+    static bool same_terms(const Val& p, int64_t factor, const Val& v) {
+        return p.a.sym == v.a.sym && p.b.sym == v.b.sym && p.a.factor * factor == v.a.factor &&
+               p.b.factor * factor == v.b.factor;
     }
 
     static std::optional<int32_t> factor_between(const Pair& p, const Val& a, const Val& b) {

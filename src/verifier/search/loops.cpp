@@ -129,8 +129,13 @@ class Nest {
 
     void add_loop(const std::vector<InsnIndex>& part, InsnIndex head, uint32_t outer) {
         const auto [low, high] = std::ranges::minmax(part);
-        LoopShape loop{head, outer, low, std::vector<bool>(high - low + 1, false)};
-        for (const InsnIndex at : part) loop.body[at - low] = true;
+        LoopShape loop{head, outer, low, {}};
+        // Loops whose bodies lie between each other's may span the program each: no compiler does that.
+        if (high - low < room_) {
+            room_ -= high - low + 1;
+            loop.body.assign(high - low + 1, false);
+            for (const InsnIndex at : part) loop.body[at - low] = true;
+        }
         loops.push_back(std::move(loop));
     }
 
@@ -138,6 +143,7 @@ class Nest {
     std::vector<uint32_t> region_;  ///< by slot: the number of the region under work that it is in
     std::vector<uint32_t> number_, low_;
     uint32_t regions_ = 0;
+    uint64_t room_ = uint64_t{deepest_nest} * next_.size();  ///< slots that the bodies may span, all together
 };
 
 }  // namespace

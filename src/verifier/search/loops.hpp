@@ -28,7 +28,8 @@ struct LoopShape {
 /// A clang that turns loops round (entered by a jump into their middle, tested at the bottom) and a loop that shares
 /// blocks with the one around it are both told rightly, which "targets of jumps back, and what leads there" are not.
 /// `next`: by slot; nothing leads to a slot that starts no instruction. `starts`: where the functions begin, ascending.
-/// Loops nested deeper than `deepest_nest` are left out. The work is that of the bodies times their depth.
+/// Loops nested deeper than `deepest_nest` are left out, and those whose bodies together span more than that times the
+/// program. The work is that of the bodies times their depth.
 std::vector<LoopShape> find_loop_shapes(std::span<const Successors> next, std::span<const isa::InsnIndex> starts);
 
 constexpr unsigned deepest_nest = 64;

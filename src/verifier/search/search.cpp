@@ -2,9 +2,14 @@
 #include "verifier/search/search.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 #include <iterator>
 #include <set>
 #include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "verifier/certificate/cuts.hpp"
 #include "verifier/rules/rules.hpp"
@@ -20,7 +25,8 @@ using isa::InsnIndex;
 constexpr uint32_t none = UINT32_MAX;
 constexpr uint32_t per_cut = 8;                      // ghost ids: cut * per_cut + candidate
 constexpr uint64_t most_rounds = uint64_t{1} << 33;  // a loop that may run longer counts as unbounded
-constexpr uint32_t most_contexts = 20'000;
+constexpr uint64_t bytes_per_slot = 140;             // Structure, and what the checker keeps
+constexpr size_t most_cuts = 80'000;                 // and two for each slot: places times calling contexts
 
 /// What is known of a candidate's movement from one visit of the head to the next.
 enum class Movement : uint8_t { Unknown, Up, Down, Neither };
@@ -32,7 +38,10 @@ struct Cut {
     std::vector<uint32_t> nodes;
     uint32_t loop = none;            ///< index into Structure::loops
     std::vector<Movement> movement;  ///< one per candidate of the loop
+    uint32_t next = none;            ///< the one before with the same hash
     bool revisited = false;          ///< reached again from its own body
+    uint64_t visits = 0;             ///< arrivals
+    uint64_t work = 0;               ///< of these, and of the walks from here
 };
 
 struct Node {
@@ -64,7 +73,9 @@ class Search {
           statistics_(statistics),
           rules_(subject),
           queue_(Order{this}),
-          thresholds_(structure.thresholds) {}
+          thresholds_(structure.thresholds),
+          by_function_(subject.linked().subprograms.size(), 0),
+          memory_(structure.code.size() * bytes_per_slot) {}
 
     SearchResult run() {
         roots_.push_back({arrive(rules_.entry_state(), none, none, false), 0, no_map});
@@ -72,8 +83,11 @@ class Search {
             const uint32_t node = *queue_.begin();
             queue_.erase(queue_.begin());
             nodes_[node].queued = false;
+            const uint64_t before = work_ - arrivals_;
             walk(node);
+            cuts_[nodes_[node].cut].work += work_ - arrivals_ - before;
         }
+        if (limit_) name_hot_spot();
         SearchResult result;
         if (!failure_) choose_measures();
         statistics_.cuts = static_cast<uint32_t>(cuts_.size());
@@ -232,8 +246,11 @@ class Search {
             calls.push_back(s.frames[i].call);
             hash = hash * 0x9e3779b97f4a7c15 + s.frames[i].call + 1;
         }
-        for (const uint32_t cut : by_hash_[hash]) {
-            if (cuts_[cut].place == s.at && cuts_[cut].calls == calls) return cut;
+        const auto [first, is_new] = by_hash_.try_emplace(hash, static_cast<uint32_t>(cuts_.size()));
+        if (!is_new) {
+            for (uint32_t cut = first->second; cut != none; cut = cuts_[cut].next) {
+                if (cuts_[cut].place == s.at && cuts_[cut].calls == calls) return cut;
+            }
         }
         Cut cut;
         cut.place = s.at;
@@ -242,7 +259,8 @@ class Search {
         cut.calls = std::move(calls);
         if (s.at.phase == Phase::Normal) cut.loop = structure_.loop_at[s.at.insn];
         if (cut.loop != none) cut.movement.assign(structure_.loops[cut.loop].candidates.size(), Movement::Unknown);
-        by_hash_[hash].push_back(static_cast<uint32_t>(cuts_.size()));
+        if (!is_new) cut.next = std::exchange(first->second, static_cast<uint32_t>(cuts_.size()));
+        memory_ += sizeof(Cut) + 128;
         cuts_.push_back(std::move(cut));
         return static_cast<uint32_t>(cuts_.size() - 1);
     }
@@ -267,39 +285,120 @@ class Search {
         cuts_[cut].nodes.push_back(index);
         enqueue(index);
         if (memory_ > subject_.options.memory_budget)
-            limit(Rule::MemoryLimit, nodes_[index].state.at.insn,
-                  "the kept states need more than " + std::to_string(subject_.options.memory_budget >> 20) + " MiB");
+            limit(Rule::MemoryLimit,
+                  fmt::format("the states that are kept need more than {} MiB", subject_.options.memory_budget >> 20));
         statistics_.peak_state_bytes = std::max<uint64_t>(statistics_.peak_state_bytes, memory_);
         return index;
     }
 
-    void limit(Rule rule, InsnIndex at, std::string what) {
+    void limit(Rule rule, std::string what, InsnIndex at = no_insn) {
         if (failure_) return;
         Failure failure;
         failure.rule = rule;
         failure.insn = at;
         failure.what = std::move(what);
         failure_ = std::move(failure);
+        limit_ = true;
+    }
+
+    /// What took the most work, all calling contexts together, is what the user has to change: a place, or a function
+    /// where no place of it stands out.
+    void name_hot_spot() {
+        struct Spot {
+            uint64_t work = 0, visits = 0;
+            size_t contexts = 0;
+        };
+        const auto function = static_cast<uint16_t>(std::ranges::max_element(by_function_) - by_function_.begin());
+        const object::Subprogram& hot = subject_.linked().subprograms[function];
+        std::unordered_map<InsnIndex, Spot> spots;
+        for (const Cut& cut : cuts_) {
+            if (structure_.function[cut.place.insn] != function) continue;
+            Spot& spot = spots[cut.place.insn];
+            spot.work += cut.work, spot.visits += cut.visits, ++spot.contexts;
+        }
+        InsnIndex place = hot.start;
+        for (const auto& [at, spot] : spots) {
+            const uint64_t most = spots[place].work;
+            if (spot.work > most || (spot.work == most && at < place)) place = at;
+        }
+        const Spot& spot = spots[place];
+        const uint64_t all = std::max<uint64_t>(work_, 1);
+        const uint32_t inner = structure_.inner_loop[place];
+        Failure& failure = *failure_;
+        if (inner != none || spot.work * 5 >= all) {
+            failure.known = fmt::format("the hot spot is instruction {} of `{}`", place, hot.name);
+            if (inner != none) {
+                const Loop& loop = structure_.loops[inner];
+                failure.known += fmt::format(", {} the loop from {} to {}", loop.head == place ? "the head of" : "in",
+                                             loop.first, loop.first + loop.body.size() - 1);
+            }
+            failure.known += fmt::format(": {} % of the work, {} visits", spot.work * 100 / all, spot.visits);
+            if (spot.contexts > 1) failure.known += fmt::format(" in {} calling contexts", spot.contexts);
+        } else {
+            place = hot.start;
+            failure.known = fmt::format("the hot spot is function `{}`, instructions {} to {}: {} % of the work",
+                                        hot.name, hot.start, hot.end - 1, by_function_[function] * 100 / all);
+        }
+        if (failure.insn == no_insn) failure.insn = place;
+    }
+
+    /// How much there is to look at in a state: what one comparison or copy of it costs, in about thirty-seconds of an
+    /// instruction's step.
+    static uint64_t size_of(const State& s) {
+        uint64_t size = s.symbols.size() + 4 * s.relations.size();
+        for (const Frame& f : s.frames) size += f.stack == nullptr ? 0 : f.stack->size();
+        return size;
+    }
+
+    /// Counts work against the budget. False: it is used up.
+    bool spend(uint64_t work) {
+        work_ += work;
+        if (work_ > strategy_.steps) {
+            limit(Rule::StepLimit, fmt::format("more than {} abstract steps", strategy_.steps));
+            return false;
+        }
+        if (strategy_.deadline && work_ >= next_look_) {
+            next_look_ = work_ + 4096;
+            if (std::chrono::steady_clock::now() > *strategy_.deadline) {
+                limit(Rule::StepLimit, "more time than was given");
+                return false;
+            }
+        }
+        return true;
     }
 
     /// A state at a cut: it is inside a node, becomes one, or is joined to one. The node's index.
     uint32_t arrive(State&& s, uint32_t from, uint32_t path, bool round) {
         drop_ghosts(s);
         const uint32_t cut = find_cut(s);
-        if (cuts_.size() > most_contexts * 4)
-            limit(Rule::ContextLimit, s.at.insn, "too many places times calling contexts");
+        if (cuts_.size() > most_cuts + 2 * structure_.code.size())
+            limit(Rule::ContextLimit, "too many places times calling contexts");
         bool again = round;
         if (cuts_[cut].loop != none) again = note_movement(s, cuts_[cut], cut) || again;
         std::erase_if(s.ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
         project(s);
         Cut& c = cuts_[cut];
         c.revisited = c.revisited || again;
+        ++c.visits;
+        const uint64_t size = size_of(s);
+        uint64_t work = 1 + size / 8;
+        const uint32_t node = settle(std::move(s), cut, from, path, again, size, work);
+        cuts_[cut].work += work;
+        arrivals_ += work;
+        by_function_[structure_.function[cuts_[cut].place.insn]] += work;
+        spend(work);
+        return node;
+    }
+
+    uint32_t settle(State&& s, uint32_t cut, uint32_t from, uint32_t path, bool again, uint64_t size, uint64_t& work) {
+        Cut& c = cuts_[cut];
         // The latest first: they are most like it. Older ones are looked at up to a bound, so that the work per arrival
         // is bounded; each look counts as a step.
         constexpr size_t looks = 64;
         for (size_t i = 0; i < c.nodes.size() && i < looks; ++i) {
             const uint32_t node = c.nodes[c.nodes.size() - 1 - i];
             ++statistics_.steps;
+            work += 1 + size / 32;
             if (subsumes(nodes_[node].state, s)) return node;
         }
         // Room is counted per kind: states whose locations hold different kinds of things stay apart as long as they
@@ -317,6 +416,7 @@ class Search {
                 if (d && *d < least) least = *d, best = node;
             }
             statistics_.steps += c.nodes.size() / 8;
+            work += c.nodes.size() * (4 + size) / 32;
         }
         const bool of_its_kind = least < unlike;
         if (alike < room || (!of_its_kind && c.nodes.size() < all_kinds)) {
@@ -343,20 +443,21 @@ class Search {
                     widening.thresholds = direct;
                 }
             }
+            work += 2 + size / 4;
             if (auto joined = join(node.state, s, widening)) {
                 ++statistics_.joins;
                 if (widening.on) ++statistics_.widenings;
                 std::erase_if(joined->ghosts, [&](const Ghost& g) { return g.cut / per_cut == cut; });
                 ++node.growths;
                 node.rounds += circle ? 1 : 0;
-                if (node.growths > 400) limit(Rule::StepLimit, s.at.insn, "the states at this place do not settle");
+                if (node.growths > 400) limit(Rule::StepLimit, "the states at this place do not settle", s.at.insn);
                 node.state = std::move(*joined);
                 enqueue(best);
                 return best;
             }
         }
         if (c.nodes.size() < size_t{strategy_.disjuncts} * 8 + 64) return add_node(std::move(s), cut, from, path);
-        limit(Rule::StepLimit, s.at.insn, "too many different states at this place");
+        limit(Rule::StepLimit, "too many different states at this place", s.at.insn);
         return c.nodes.front();
     }
 
@@ -387,11 +488,10 @@ class Search {
                 path = next.path;
                 going = true;
             }
-            if (++statistics_.steps > strategy_.steps) {
-                limit(Rule::StepLimit, s.at.insn, "more than " + std::to_string(strategy_.steps) + " abstract steps");
-                return;
-            }
+            ++statistics_.steps;
             const InsnIndex at = s.at.insn;
+            ++by_function_[structure_.function[at]];
+            if (!spend(1)) return;
             const isa::Insn& insn = structure_.code[at];
             if (insn.row().form == isa::Form::JumpSrc && !structure_.loops.empty()) note_bounds(s, insn);
             Outcome out = rules_.step(s, insn);
@@ -409,6 +509,7 @@ class Search {
                     if (out.taken) path = turn(path, at, Step::Kind::Taken);
                     break;
                 case Flow::Fork: {
+                    spend(size_of(s) / 16);
                     const uint32_t other_path = turn(path, at, Step::Kind::Taken);
                     path = turn(path, at, Step::Kind::NotTaken);
                     if (stops(*out.other)) {
@@ -431,11 +532,11 @@ class Search {
     }
 
     bool moves_in_loop(unsigned reg, InsnIndex at) const {
-        return std::any_of(structure_.loops.begin(), structure_.loops.end(), [&](const Loop& loop) {
-            const auto& moved = loop.candidates;
-            const auto is_reg = [&](const Candidate& c) { return c.reg == reg; };
-            return loop.holds(at) && std::any_of(moved.begin(), moved.end(), is_reg);
-        });
+        const auto is_reg = [&](const Candidate& c) { return c.reg == reg; };
+        for (uint32_t loop = structure_.inner_loop[at]; loop != none; loop = structure_.loops[loop].outer) {
+            if (std::ranges::any_of(structure_.loops[loop].candidates, is_reg)) return true;
+        }
+        return false;
     }
 
     /// What a comparison bounds a loop's values by, where that is no constant: widening stops there too.
@@ -447,7 +548,8 @@ class Search {
             const Num n = number_of(s, pointer ? pointer->offset : s.reg(reg));
             for (const uint64_t bound : {n.umax(), n.umax() + 1, n.smax(), n.smax() + 1, n.umin(), n.umin() - 1}) {
                 const auto noted = std::ranges::lower_bound(noted_, bound);
-                if (noted == noted_.end() || *noted != bound) noted_.insert(noted, bound);
+                const bool is_new = noted == noted_.end() || *noted != bound;
+                if (is_new && noted_.size() < 1000) noted_.insert(noted, bound);
                 if (n.is_constant()) continue;
                 const auto place = std::lower_bound(thresholds_.begin(), thresholds_.end(), bound);
                 if (*place != bound) thresholds_.insert(place, bound);  // the last one is the largest word
@@ -594,6 +696,7 @@ class Search {
         for (const uint32_t node : order) {
             if (cut_number[nodes_[node].cut] == none) cut_number[nodes_[node].cut] = cuts++;
         }
+        out.disjuncts.reserve(order.size());
         for (const uint32_t node : order) {
             Disjunct d;
             d.cut = cut_number[nodes_[node].cut];
@@ -628,16 +731,21 @@ class Search {
     Statistics& statistics_;
     const Rules rules_;
     std::vector<Cut> cuts_;
-    std::vector<Node> nodes_;
+    std::deque<Node> nodes_;  ///< large, and many
     std::vector<Turn> turns_;
     std::vector<Root> roots_;
     std::vector<Measure> measures_;
-    std::unordered_map<uint64_t, std::vector<uint32_t>> by_hash_;
+    std::unordered_map<uint64_t, uint32_t> by_hash_;  ///< the latest cut with the hash
     std::set<uint32_t, Order> queue_;
     std::vector<uint64_t> thresholds_;  ///< Structure::thresholds and what note_bounds() found
     std::vector<uint64_t> noted_;       ///< what note_bounds() found, ascending
     std::optional<Failure> failure_;
-    uint64_t memory_ = 0;
+    bool limit_ = false;                 ///< failure_ is a limit
+    std::vector<uint64_t> by_function_;  ///< work
+    uint64_t memory_;                    ///< of the states, and about that of the program's structure
+    uint64_t work_ = 0;                  ///< against the budget
+    uint64_t arrivals_ = 0;              ///< of it, that of arrivals
+    uint64_t next_look_ = 0;             ///< at the clock, in work
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 // untrusted: what it finds becomes a certificate, which the checker confirms or not.
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 #include "verifier/certificate/certificate.hpp"
@@ -18,7 +19,8 @@ struct Strategy {
     /// Values of a loop widen to what its counters are compared with, past the program's other constants: fast, and
     /// where many constants lie below the bound the only way to get there.
     bool direct = false;
-    uint64_t steps = 0;  ///< abstract instructions; then Rule::StepLimit
+    uint64_t steps = 0;  ///< abstract instructions, and the work on states at joins by their size; then a limit
+    std::optional<std::chrono::steady_clock::time_point> deadline = {};  ///< then a limit too
 };
 
 struct SearchResult {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "platform/helper.hpp"
 #include "platform/limits.hpp"
@@ -126,9 +127,9 @@ class Reader {
             const isa::Insn& insn = out_.code[at];
             if (insn.row().operation != Operation::CallLocal && insn.row().operation != Operation::LdFunc) continue;
             const int64_t target = isa::target_of(insn, at);
-            const auto found = std::find_if(program_.subprograms.begin(), program_.subprograms.end(),
-                                            [&](const auto& f) { return int64_t{f.start} == target; });
-            if (found == program_.subprograms.end()) {
+            const auto found = std::ranges::lower_bound(program_.subprograms, target, {},
+                                                        [](const auto& f) { return int64_t{f.start}; });
+            if (found == program_.subprograms.end() || int64_t{found->start} != target) {
                 return structural(
                     Rule::JumpOutside, at,
                     "the call leads to instruction " + std::to_string(target) + ", where no function begins");
@@ -168,23 +169,36 @@ class Reader {
         std::vector<InsnIndex> starts;
         for (const auto& function : program_.subprograms) starts.push_back(function.start);
         for (LoopShape& shape : find_loop_shapes(next, starts)) {
-            Loop loop{shape.head, shape.first, std::move(shape.body), {}, 0, {}};
+            Loop loop;
+            loop.head = shape.head;
+            loop.outer = shape.outer;
+            loop.first = shape.first;
+            loop.body = std::move(shape.body);
             find_candidates(loop);
             find_compared(loop);
-            if (shape.outer != none) add_all(loop.compared, out_.loops[shape.outer].compared);
+            constexpr size_t most_inherited = 256;
+            if (loop.outer != none && out_.loops[loop.outer].compared.size() <= most_inherited)
+                add_all(loop.compared, out_.loops[loop.outer].compared);
             out_.loop_at[loop.head] = static_cast<uint32_t>(out_.loops.size());
             out_.loops.push_back(std::move(loop));
+        }
+        out_.inner_loop.assign(out_.code.size(), none);
+        for (uint32_t loop = 0; loop < out_.loops.size(); ++loop) {  // those inside come later
+            const Loop& l = out_.loops[loop];
+            for (InsnIndex i = 0; i < l.body.size(); ++i) {
+                if (l.body[i]) out_.inner_loop[l.first + i] = loop;
+            }
         }
     }
 
     /// Work goes on where all that leads there is done: reverse post-order, in which what leaves a loop comes last.
     void find_order() {
         out_.order.assign(out_.code.size(), 0);
+        // Loops nest: who leaves one leaves the innermost.
         const auto leaves = [&](InsnIndex from, InsnIndex to) {
-            return std::any_of(out_.loops.begin(), out_.loops.end(),
-                               [&](const Loop& loop) { return loop.holds(from) && !loop.holds(to); });
+            const uint32_t loop = out_.inner_loop[from];
+            return loop != none && !out_.loops[loop].holds(to);
         };
-        const bool few_loops = out_.loops.size() <= 64;
         std::vector<bool> seen(out_.code.size(), false);
         std::vector<std::pair<InsnIndex, unsigned>> stack;
         std::vector<InsnIndex> done;
@@ -195,7 +209,7 @@ class Reader {
                 auto& [at, next] = stack.back();
                 Successors all = successors(at);
                 // The one visited first comes last: exits, then jumps.
-                if (all.count == 2 && !(few_loops && leaves(at, all.at[0]))) std::swap(all.at[0], all.at[1]);
+                if (all.count == 2 && !leaves(at, all.at[0])) std::swap(all.at[0], all.at[1]);
                 if (next == all.count) {
                     done.push_back(at);
                     stack.pop_back();
@@ -206,6 +220,7 @@ class Reader {
             }
         }
         for (size_t i = 0; i < done.size(); ++i) out_.order[done[i]] = static_cast<uint32_t>(done.size() - i);
+        post_order_ = std::move(done);
     }
 
     /// Places that the body moves by a constant, or stores to a fixed cell. At most six.
@@ -476,20 +491,25 @@ class Reader {
         return out;
     }
 
-    /// A backward fixpoint over every function, callees first.
+    /// A backward fixpoint over every function, callees first. Each round visits the instructions after their
+    /// successors, save those over edges that go back: a function without any needs one round.
     template <typename Transfer>
     void solve_backward(std::vector<Live>& facts, Transfer transfer) {
         facts.assign(out_.code.size(), {});
         entry_live_.assign(program_.subprograms.size(), 0);
+        // The post-order holds the functions one after the other, in their order.
+        std::vector<size_t> begin(program_.subprograms.size() + 1, post_order_.size());
+        for (size_t i = post_order_.size(); i-- > 0;) begin[out_.function[post_order_[i]]] = i;
         for (const uint16_t f : order_) {
-            const auto& function = program_.subprograms[f];
-            for (bool changed = true; changed;) {
+            const auto part = std::span(post_order_).subspan(begin[f], begin[f + 1u] - begin[f]);
+            bool goes_back = false;
+            for (bool first = true, changed = true; changed && (first || goes_back); first = false) {
                 changed = false;
-                for (InsnIndex at = function.end; at-- > function.start;) {
-                    if (!starts_[at]) continue;
+                for (const InsnIndex at : part) {
                     Live after;
                     const Successors next = successors(at);
                     for (unsigned i = 0; i < next.count; ++i) {
+                        goes_back = goes_back || out_.order[next.at[i]] <= out_.order[at];
                         after.regs = static_cast<uint16_t>(after.regs | facts[next.at[i]].regs);
                         after.cells |= facts[next.at[i]].cells;
                     }
@@ -499,7 +519,7 @@ class Reader {
                     changed = true;
                 }
             }
-            entry_live_[f] = facts[function.start].regs;
+            entry_live_[f] = facts[program_.subprograms[f].start].regs;
         }
     }
 
@@ -508,22 +528,22 @@ class Reader {
         solve_backward(out_.live, [&](InsnIndex at, const Live& after) { return before(at, after); });
     }
 
-    void find_thresholds() {
-        std::vector<uint64_t>& t = out_.thresholds;
-        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
-            const isa::Insn& insn = out_.code[at];
-            const isa::Row& row = insn.row();
-            const bool compares = row.is_conditional_compare() && !row.has_src();
-            const bool constant = row.form == isa::Form::MovImm || row.operation == Operation::LdImm64 ||
-                                  (row.is_alu() && row.operation == Operation::And && !row.has_src());
-            if (!compares && !constant) continue;
-            const uint64_t k =
-                row.operation == Operation::LdImm64 ? insn.imm64() : static_cast<uint64_t>(int64_t{insn.imm});
-            for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near);
-            if (row.width_bits() == 32) {
-                for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near & 0xffffffff);
-            }
+    /// What an instruction compares with or sets a register to, and the neighbours.
+    void add_thresholds(const isa::Insn& insn, std::vector<uint64_t>& t) const {
+        const isa::Row& row = insn.row();
+        const bool compares = row.is_conditional_compare() && !row.has_src();
+        const bool constant = row.form == isa::Form::MovImm || row.operation == Operation::LdImm64 ||
+                              (row.is_alu() && row.operation == Operation::And && !row.has_src());
+        if (!compares && !constant) return;
+        const uint64_t k =
+            row.operation == Operation::LdImm64 ? insn.imm64() : static_cast<uint64_t>(int64_t{insn.imm});
+        for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near);
+        if (row.width_bits() == 32) {
+            for (const uint64_t near : {k - 1, k, k + 1}) t.push_back(near & 0xffffffff);
         }
+    }
+
+    static void finish_thresholds(std::vector<uint64_t>& t) {
         for (const unsigned bits : {7, 8, 15, 16, 24, 31, 32, 63}) {
             t.push_back((uint64_t{1} << bits) - 1);
             t.push_back(uint64_t{0} - (uint64_t{1} << bits));
@@ -534,12 +554,20 @@ class Reader {
         t.erase(std::unique(t.begin(), t.end()), t.end());
     }
 
+    void find_thresholds() {
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            add_thresholds(out_.code[at], out_.thresholds);
+        }
+        finish_thresholds(out_.thresholds);
+    }
+
     const Subject& subject_;
     const object::LinkedProgram& program_;
     Structure& out_;
     std::vector<bool> starts_;
     std::vector<std::vector<std::pair<uint16_t, InsnIndex>>> callees_;
-    std::vector<uint16_t> order_;  ///< functions, callees first
+    std::vector<uint16_t> order_;        ///< functions, callees first
+    std::vector<InsnIndex> post_order_;  ///< the functions in their order, each in post-order
     std::vector<FrameUse> uses_;
     std::vector<bool> escapes_;
     std::vector<uint16_t> entry_live_;

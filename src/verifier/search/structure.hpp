@@ -24,6 +24,7 @@ struct Loop {
     isa::InsnIndex first = 0;  ///< lowest slot of the body
     std::vector<bool> body;    ///< per slot from `first` to the highest one of the body
     std::vector<Candidate> candidates;
+    uint32_t outer = UINT32_MAX;     ///< index of the loop around it; UINT32_MAX none
     uint16_t writes = 0;             ///< registers that the body writes
     std::vector<uint64_t> compared;  ///< ascending: what counters of it and of loops around it are compared with
 
@@ -46,6 +47,7 @@ struct Structure {
     std::vector<Live> demand;
     std::vector<Loop> loops;
     std::vector<uint32_t> loop_at;     ///< by slot: index of the loop whose head it is; UINT32_MAX none
+    std::vector<uint32_t> inner_loop;  ///< by slot: index of the smallest loop that holds it; UINT32_MAX none
     std::vector<uint32_t> order;       ///< by slot: reverse post-order in its function, a loop's exits after its body
     std::vector<uint64_t> thresholds;  ///< ascending: constants that comparisons use, and type limits
     uint64_t instructions = 0;

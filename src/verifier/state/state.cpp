@@ -116,7 +116,7 @@ namespace {
 /// Numbers symbols in the order they are asked for.
 class Numbering {
   public:
-    explicit Numbering(size_t count) : number_(count, no_sym) {}
+    explicit Numbering(size_t count) : number_(count, no_sym) { order_.reserve(count); }
     void use(Sym sym) {
         if (sym == no_sym || number_[sym] != no_sym) return;
         number_[sym] = static_cast<Sym>(order_.size());
@@ -138,6 +138,13 @@ class Numbering {
         return true;
     }
     const std::vector<Sym>& order() const { return order_; }
+    /// Every symbol is used, and has its number already.
+    bool is_identity() const {
+        for (size_t i = 0; i < order_.size(); ++i) {
+            if (order_[i] != i) return false;
+        }
+        return order_.size() == number_.size();
+    }
 
   private:
     std::vector<Sym> number_, order_;
@@ -187,10 +194,23 @@ void compact(State& s) {
             i = 0;
         }
     }
+    const auto finish = [&s] {
+        for (unsigned r = 0; r < s.regs.size(); ++r) {
+            if (!s.is_set(r)) s.regs[r] = {};
+        }
+    };
+    const auto sort_relations = [&s] {
+        std::sort(s.relations.begin(), s.relations.end(), [](const Relation& l, const Relation& r) {
+            return l.x != r.x ? l.x < r.x : l.y != r.y ? l.y < r.y : l.c < r.c;
+        });
+    };
+    if (number.is_identity()) {  // as it comes out of here, and often still is at the next join
+        sort_relations();
+        finish();
+        return;
+    }
     for (Relation& r : s.relations) r = {number(r.x), number(r.y), r.c};
-    std::sort(s.relations.begin(), s.relations.end(), [](const Relation& l, const Relation& r) {
-        return l.x != r.x ? l.x < r.x : l.y != r.y ? l.y < r.y : l.c < r.c;
-    });
+    sort_relations();
 
     std::vector<Symbol> symbols;
     symbols.reserve(number.order().size());
@@ -215,9 +235,7 @@ void compact(State& s) {
     s.packet = number(s.packet);
     if (s.lock) s.lock->base = number(s.lock->base);
     for (Reference& reference : s.references) reference.base = number(reference.base);
-    for (unsigned r = 0; r < s.regs.size(); ++r) {
-        if (!s.is_set(r)) s.regs[r] = {};
-    }
+    finish();
 }
 
 }  // namespace skep::verifier
