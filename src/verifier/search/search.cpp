@@ -439,6 +439,9 @@ class Search {
                     std::ranges::set_union(compared, noted_, std::back_inserter(direct));
                     direct.insert(direct.begin(), 0);
                     direct.push_back(UINT64_MAX);
+                    // A counter may be told in another value's symbol (both rise by one): what bounds it bounds that
+                    // one from afar, so there must be stops on the way to the end.
+                    for (const unsigned bits : {8, 16, 24, 32, 63}) direct.push_back((uint64_t{1} << bits) - 1);
                     std::ranges::sort(direct);
                     widening.thresholds = direct;
                 }
