@@ -3,7 +3,9 @@
 // built by clang for the baseline processor; aot-host: for this one; gcc: by gcc), the running kernel (where the
 // process may load programs) and as native code of clang -O2, one source text for all; then the example tools
 // (examples.cpp). Ratios are those of the rounds, times their medians (measure.hpp).
-//   skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER] [--compile N]
+// Every program is verified; the engines get the facts that the certificate's checker wrote.
+//   skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N]
+// --facts measures the JIT with all facts beside the JIT without one kind of them at a time, and without any.
 // --compile compiles N times and nothing else, and tells the best time as well, which a busy machine hardly changes.
 // --dump writes the JIT's code of each program (objdump -D -b binary -m i386:x86-64 -M intel FILE).
 #include <fmt/format.h>
@@ -27,6 +29,7 @@
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
 #include "examples.hpp"
+#include "fact_kinds.hpp"
 #include "isa/insn.hpp"
 #include "kernel_runner.hpp"
 #include "measure.hpp"
@@ -37,6 +40,7 @@
 #include "platform/host_context.hpp"
 #include "program/bind.hpp"
 #include "program/unverified.hpp"
+#include "runtime/load/verify_program.hpp"
 
 #define PROGRAMS(X) \
     X(hash) X(muldiv) X(sort) X(search) X(parse) X(checksum) X(bits) X(calls) X(dispatch) X(matrix) X(crc) X(memory)
@@ -108,6 +112,7 @@ struct Loaded {
     std::string name;
     std::string path;
     BoundProgram bound;
+    std::shared_ptr<const ExecutableProgram> executable;
     std::unique_ptr<engine::CompiledCode> interp, jit;
     std::map<std::string, std::unique_ptr<engine::CompiledCode>> modules;
 };
@@ -132,7 +137,8 @@ Loaded load(const Source& source) {
     const auto spec = must(object::read_object(file, out.path));
     const auto linked = must(object::link(spec, 0));
     out.bound = must(bind(spec, linked));
-    const auto executable = must(UnverifiedProgram::make(out.bound));
+    out.executable = std::make_shared<const ExecutableProgram>(must(runtime::verify_program(spec, out.bound)));
+    const ExecutableProgram& executable = *out.executable;
     out.interp = must(engine::interp::compile(executable, {}));
     out.jit = must(engine::jit::compile(executable, {}));
     const engine::LinkTable table;
@@ -233,8 +239,8 @@ struct Compiling {
     double median = 0, best = 0;
 };
 
-Compiling measure_compiling(const BoundProgram& bound, int samples) {
-    const auto executable = must(UnverifiedProgram::make(bound));
+Compiling measure_compiling(const BoundProgram& bound, int samples, const Facts& facts = {}) {
+    const auto executable = must(UnverifiedProgram::make(bound, facts));
     std::vector<double> times;
     for (int i = 0; i < samples; ++i) {
         const auto start = processor_time();
@@ -338,8 +344,31 @@ struct Table {
     }
 };
 
+/// What each kind of facts is worth to the JIT: the ratio to the JIT with all of them, program by program.
+void measure_facts(const std::vector<Loaded>& programs, const std::vector<uint8_t>& packet, const std::string& only,
+                   int rounds, bool json) {
+    FactTable table(json);
+    for (const Loaded& program : programs) {
+        if (!only.empty() && only != program.name) continue;
+        std::vector<Column> columns;
+        std::vector<size_t> bytes;
+        for (const FactKind& kind : fact_kinds()) {
+            const std::shared_ptr<engine::CompiledCode> code =
+                must(engine::jit::compile(without(*program.executable, kind), {}));
+            bytes.push_back(code->code_bytes());
+            Column column = engine_column(kind.name, *code, std::make_shared<Host>(packet));
+            column.run = [code, run = column.run](uint64_t times) { return run(times); };
+            columns.push_back(std::move(column));
+        }
+        table.row(program.name, columns, bytes, rounds);
+    }
+    for (const std::string& name : example_names())
+        if (only.empty() || only == name) example_facts(name, table, rounds);
+    table.end();
+}
+
 int main(int argc, char** argv) {
-    bool json = false;
+    bool json = false, facts = false;
     int rounds = 31, compilations = 0;
     std::string only, dump;
     for (int i = 1; i < argc; ++i) {
@@ -350,12 +379,16 @@ int main(int argc, char** argv) {
             rounds = std::max(1, std::atoi(argv[++i]));
         } else if (word == "--only" && i + 1 < argc) {
             only = argv[++i];
+        } else if (word == "--facts") {
+            facts = true;
         } else if (word == "--compile" && i + 1 < argc) {
             compilations = std::max(1, std::atoi(argv[++i]));
         } else if (word == "--dump" && i + 1 < argc) {
             dump = argv[++i];
         } else {
-            std::fputs("usage: skep_bench [--json] [--rounds N] [--only NAME] [--dump FOLDER] [--compile N]\n", stderr);
+            std::fputs(
+                "usage: skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N]\n",
+                stderr);
             return 2;
         }
     }
@@ -377,6 +410,10 @@ int main(int argc, char** argv) {
             const auto code = program.jit->native_code();
             out.write(reinterpret_cast<const char*>(code.data()), static_cast<std::streamsize>(code.size()));
         }
+        return 0;
+    }
+    if (facts) {
+        measure_facts(programs, packet, only, rounds, json);
         return 0;
     }
     Table table{rounds, json};

@@ -8,6 +8,7 @@
 
 #include "cli/run/map_access.hpp"
 #include "cli/run/map_init.hpp"
+#include "engine/jit/jit.hpp"
 #include "hooks/kernel/kernel_object.hpp"
 #include "hooks/packet/packet_session.hpp"
 #include "hooks/pcap/capture.hpp"
@@ -16,6 +17,7 @@
 #include "platform/host_context.hpp"
 #include "runtime/core/helpers.hpp"
 #include "runtime/load/loaded_object.hpp"
+#include "runtime/load/verify_program.hpp"
 
 extern "C" {
 // What bench/native/bpf_host.h declares for the other side.
@@ -131,10 +133,20 @@ struct Source {
 /// An example in this process: its own maps, and an entry of an engine or of native code.
 class Local {
   public:
-    Local(const Source& source, runtime::EngineKind engine, bool native) {
+    Local(const Source& source, runtime::EngineKind engine, bool native, const FactKind* kind = nullptr) {
         runtime::LoadOptions options;
         options.engine = engine;
-        options.allow_unverified = true;
+        if (kind != nullptr) {
+            options.ready_code = [this, &source, kind](
+                                     const BoundProgram& bound,
+                                     const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
+                SKEP_ASSIGN(const ExecutableProgram verified, runtime::verify_program(*source.spec, bound));
+                runtime::LoadOptions::Ready ready;
+                SKEP_ASSIGN(ready.code, engine::jit::compile(without(verified, *kind), link));
+                code_bytes_ = ready.code->code_bytes();
+                return ready;
+            };
+        }
         object_ = must(runtime::LoadedObject::load(source.spec, options));
         const runtime::LoadedProgram& program = object_->programs().front();
         instructions_ = program.instructions;
@@ -155,6 +167,7 @@ class Local {
     }
 
     size_t instructions() const { return instructions_; }
+    size_t code_bytes() const { return code_bytes_; }
     /// Of all packets, with maps as they were loaded.
     uint32_t verdicts() const { return verdicts_; }
 
@@ -194,7 +207,7 @@ class Local {
     std::unique_ptr<hooks::PacketSession> session_;
     std::vector<maps::Ringbuf*> rings_;
     skep_entry entry_{};
-    size_t instructions_ = 0;
+    size_t instructions_ = 0, code_bytes_ = 0;
     uint32_t verdicts_ = 0;
 };
 
@@ -256,7 +269,9 @@ std::vector<std::string> example_names() {
     return names;
 }
 
-ExampleRow example_row(const std::string& name) {
+namespace {
+
+Source source_of(const std::string& name) {
     Source source;
     for (const Example& example : examples)
         if (name == example.name) source.example = example;
@@ -265,7 +280,25 @@ ExampleRow example_row(const std::string& name) {
     source.spec = std::make_shared<const object::ObjectSpec>(must(object::read_object(source.file, path)));
     source.program = must(runtime::choose_program(*source.spec, {}));
     source.init = must(cli::MapInit::read(fmt::format("{}/{}/maps.json", SKEP_EXAMPLES_SOURCE, name)));
+    return source;
+}
 
+}  // namespace
+
+void example_facts(const std::string& name, FactTable& table, int rounds) {
+    const Source source = source_of(name);
+    std::vector<Column> columns;
+    std::vector<size_t> bytes;
+    for (const FactKind& kind : fact_kinds()) {
+        const auto local = std::make_shared<Local>(source, runtime::EngineKind::Jit, false, &kind);
+        columns.push_back(column_of(kind.name, local));
+        bytes.push_back(local->code_bytes());
+    }
+    table.row(name, columns, bytes, rounds);
+}
+
+ExampleRow example_row(const std::string& name) {
+    const Source source = source_of(name);
     ExampleRow row;
     row.name = name;
     const auto jit = std::make_shared<Local>(source, runtime::EngineKind::Jit, false);

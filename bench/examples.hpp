@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fact_kinds.hpp"
 #include "measure.hpp"
 
 namespace skep::bench {
@@ -22,5 +23,7 @@ struct ExampleRow {
 std::vector<std::string> example_names();
 /// Loads one for every engine. Ends the process with a message when an engine refuses it.
 ExampleRow example_row(const std::string& name);
+/// The example on the JIT without each kind of facts.
+void example_facts(const std::string& name, FactTable& table, int rounds);
 
 }  // namespace skep::bench

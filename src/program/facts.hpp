@@ -12,15 +12,21 @@ constexpr uint16_t no_map = 0xffff;
 
 struct Fact {
     uint16_t map = no_map;              ///< index in BoundProgram::maps of the one map that reaches this call in r1
+    uint16_t narrow = 0;                ///< of a jump's target: bit n: rn is below 2^32 before it (bits 0 to 9)
     bool reachable : 1 = true;          ///< false: never executed
     bool divisor_non_zero : 1 = false;  ///< of a division: the source is never 0
-    bool upper_half_zero : 1 = false;   ///< the 32-bit result needs no zero extension by the engine
-    bool result_non_null : 1 = false;   ///< of a lookup call: r0 is never null
-    bool branch_always : 1 = false;     ///< of a conditional jump: always taken
-    bool branch_never : 1 = false;      ///< of a conditional jump: never taken
-    bool key_constant : 1 = false;      ///< of a lookup call: the key is `key` (4-byte keys)
+    /// The instruction in 32 bits does the same as in 64: of 64-bit arithmetic the result is below 2^32 (of a division
+    /// or remainder both operands are); of a 32-bit move the source is.
+    bool upper_half_zero : 1 = false;
+    bool result_non_null : 1 = false;  ///< of a lookup call: r0 is never null
+    bool branch_always : 1 = false;    ///< of a conditional jump: always taken
+    bool branch_never : 1 = false;     ///< of a conditional jump: never taken
+    bool key_constant : 1 = false;     ///< of a lookup call: the key is `key` (4-byte keys)
+    bool result_constant : 1 = false;  ///< of arithmetic, a move or a load: dst is `key` after it, zero-extended
     uint32_t key = 0;
     uint64_t trip_count = 0;  ///< of a loop head: proved bound on its executions, 0 unknown
+
+    bool operator==(const Fact&) const = default;
 };
 
 /// One Fact per slot; empty means "nothing known" for all of them.

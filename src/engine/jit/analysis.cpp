@@ -256,7 +256,21 @@ struct Shape {
 struct Tables {
     std::array<Shape, isa::op_count> shapes;
     std::array<Flow, isa::op_count> flows;
+    std::array<uint16_t, isa::op_count>
+        other_width;  ///< of arithmetic: the row of the same in 64 or 32 bits, or itself
 };
+
+uint16_t row_of_other_width(size_t of) {
+    const isa::Row& row = isa::rows()[of];
+    if (!row.is_alu()) return static_cast<uint16_t>(of);
+    for (size_t i = 0; i < isa::op_count; ++i) {
+        const isa::Row& other = isa::rows()[i];
+        if (other.operation == row.operation && other.is_alu() && other.form == row.form &&
+            other.width_bits() != row.width_bits())
+            return static_cast<uint16_t>(i);
+    }
+    return static_cast<uint16_t>(of);
+}
 
 const Tables& tables() {
     static const Tables made = [] {
@@ -275,6 +289,7 @@ const Tables& tables() {
             shape.is_helper_call = row.op == isa::Op::Call;
             shape.src_mask = row.has_src() ? 0xf : 0;
             out.flows[i] = flow_of(row, shape.node.is32, shape.node.has_imm, shape.node.bytes);
+            out.other_width[i] = row_of_other_width(i);
         }
         return out;
     }();
@@ -283,7 +298,10 @@ const Tables& tables() {
 
 class Analyser {
   public:
-    explicit Analyser(const BoundProgram& program) : program_(program), code_(program.linked.code) {}
+    explicit Analyser(const ExecutableProgram& program)
+        : program_(program.bound()), code_(program.bound().linked.code) {
+        out_.facts = program.facts();
+    }
 
     Result<Analysis> run() {
         get_memory();
@@ -352,6 +370,9 @@ class Analyser {
                 node.target = static_cast<uint32_t>(target);
                 mark_target(at, node);
             }
+            const Fact* known = out_.fact(at);
+            if (known != nullptr && known->result_constant) become_constant(node, known->key);
+            if (known != nullptr && known->upper_half_zero) change_width(node);
         }
         return {};
     }
@@ -362,8 +383,34 @@ class Analyser {
         return Error{Errc::BadInstruction, Where{.insn = at}, "the instruction cannot be decoded"};
     }
 
+    /// A move of what the result always is; whatever the instruction read, it reads no more.
+    void become_constant(Node& node, uint32_t value) {
+        const uint8_t dst = node.dst;
+        node = tables_.shapes[static_cast<size_t>(isa::Op::Mov32K)].node;
+        node.dst = dst;
+        node.imm = static_cast<int32_t>(value);
+    }
+
+    /// In the width in which it is the least work, where both widths do the same (Fact::upper_half_zero). Sums, shifts
+    /// to the left and moves stay 64-bit, so that an address may take them in.
+    void change_width(Node& node) {
+        using enum Operation;
+        const auto op = static_cast<size_t>(node.op);
+        const Shape& other = tables_.shapes[tables_.other_width[op]];
+        if (node.is32 != (node.operation == Mov) || node.has_imm != other.node.has_imm) return;
+        const bool one_half = node.operation == Mov || node.operation == Mul || node.operation == And ||
+                              node.operation == Or || node.operation == Xor || node.operation == Div ||
+                              node.operation == Mod;
+        if (!one_half || (node.operation == Mov && node.has_imm)) return;
+        node.op = other.node.op;
+        node.is32 = other.node.is32;
+    }
+
     void mark_target(uint32_t at, const Node& node) {
         if (is_jump(node.operation)) {
+            // Nobody comes from a jump that is not executed or not taken.
+            const Fact* known = out_.fact(at);
+            if (known != nullptr && (!known->reachable || known->branch_never)) return;
             out_.flags[node.target] |= slot_leader;
             first_source_[node.target] = std::min(first_source_[node.target], at);
             if (node.target <= at) out_.flags[node.target] |= slot_loop_head;
@@ -377,8 +424,14 @@ class Analyser {
         return Error{Errc::BadInstruction, Where{.insn = at}, "a jump or call leaves the program or its function"};
     }
 
-    HalfSet live_before(const Node& node, HalfSet after) const {
+    HalfSet live_before(uint32_t at, HalfSet after) const {
+        const Node& node = out_.nodes[at];
         const Flow& flow = tables_.flows[static_cast<size_t>(node.op)];
+        if (const Fact* known = out_.fact(at)) {
+            if (!known->reachable) return 0;
+            if (known->branch_never) return after;
+            if (known->branch_always) return out_.live_in[node.target];
+        }
         if (flow.is_jump) after = out_.live_in[node.target] | (flow.falls_through ? after : 0);
         const unsigned dst = node.dst, src = node.src;
         const HalfSet result = flow.result << dst;
@@ -425,7 +478,7 @@ class Analyser {
                            node.target == tail_call_helper) {
                     traits |= has_tail_calls;
                 }
-                next = live_before(node, next);
+                next = live_before(i, next);
             }
             live[i] = next;
             if (!(flags[i] & slot_function)) continue;
@@ -494,7 +547,7 @@ class Analyser {
                 uint32_t reach = latch.at;  // a jump from here on leads to something that changed
                 for (uint32_t i = latch.at + 1; i-- > 0;) {
                     if (nodes[i].slots == 0) continue;
-                    next = live_before(nodes[i], next);
+                    next = live_before(i, next);
                     if (next == live[i]) {
                         if (i <= reach) break;
                         continue;
@@ -528,7 +581,7 @@ class Analyser {
 
 Result<Analysis> analyse(const ExecutableProgram& program) {
     if (program.bound().linked.code.empty()) return Error{Errc::BadInstruction, "the program has no instructions"};
-    return Analyser(program.bound()).run();
+    return Analyser(program).run();
 }
 
 }  // namespace skep::engine::jit

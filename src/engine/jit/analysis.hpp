@@ -81,10 +81,14 @@ struct Analysis {
     std::span<uint32_t> labels;  ///< one per slot, for the translator: UINT32_MAX at first
     std::vector<Function> functions;
     std::unique_ptr<std::byte[]> memory;  ///< behind the spans
-    uint16_t traits = 0;                  ///< of all functions together
-    bool calls_main = false;              ///< function 0 is called or referred to from inside
-    bool deep = false;                    ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
-    bool problems = false;                ///< has an instruction without a meaning (BindingKind::Problem)
+
+    const Fact* fact(uint32_t at) const { return at < facts.size() ? &facts[at] : nullptr; }
+
+    uint16_t traits = 0;          ///< of all functions together
+    bool calls_main = false;      ///< function 0 is called or referred to from inside
+    std::span<const Fact> facts;  ///< one per slot, or none
+    bool deep = false;            ///< calls may nest deeper than SKEP_FRAME_DEPTH, for all that the code shows
+    bool problems = false;        ///< has an instruction without a meaning (BindingKind::Problem)
 };
 
 /// Requires nothing of `program` but what UnverifiedProgram::make checks. Errors: UnknownOpcode, BadInstruction.

@@ -507,10 +507,13 @@ bool Translator::inline_lookup(uint32_t at, const Node&) {
         e_.load(Width::W32, out, address(2, 0));
     }
     after_call();
-    e_.alu_imm(Alu::Cmp, Width::W32, out, static_cast<int32_t>(layout.max_entries));
     const bool jump_on_null = test != nullptr && test->op == isa::Op::Jeq64K;
+    const bool never_null = known != nullptr && known->result_non_null;
     Label done = no_label;
-    if (jump_on_null && !(analysis_.live_in[test->target] & both_halves(0))) {
+    if (!never_null) e_.alu_imm(Alu::Cmp, Width::W32, out, static_cast<int32_t>(layout.max_entries));
+    if (never_null) {
+        if (!jump_on_null) done = e_.new_label();
+    } else if (jump_on_null && !(analysis_.live_in[test->target] & both_halves(0))) {
         e_.jump_if(Cond::AboveEqual, label_of(test->target));
     } else {
         const Label from = e_.new_label();

@@ -25,7 +25,6 @@ Translator::Translator(const ExecutableProgram& program, const LinkTable& link, 
                        const Analysis& analysis, EmitterX64& emitter)
     : program_(program),
       bindings_(program.bound().bindings),
-      facts_(program.facts()),
       link_(link),
       options_(options),
       analysis_(analysis),
@@ -86,6 +85,8 @@ Result<void> Translator::translate_function(const Function& function) {
             if (analysis_.flags[at] & slot_loop_head) e_.align(loop_alignment);
             e_.bind(label_of(at));
             reached = true;
+            // Of a register whose upper half somebody reads, the home holds what the register holds.
+            if (const Fact* known = fact(at)) upper_zero_ = known->narrow & (analysis_.live_in[at] >> 16) & 0x3ff;
         } else if (!reached) {
             continue;  // nobody gets here
         }

@@ -208,7 +208,7 @@ class Translator {
     /// Everything a jump from here to `target` needs in its home.
     void arrive(uint32_t target) { flush_live(analysis_.live_in[target]); }
     Label label_of(uint32_t slot);
-    const Fact* fact(uint32_t at) const { return at < facts_.size() ? &facts_[at] : nullptr; }
+    const Fact* fact(uint32_t at) const { return analysis_.fact(at); }
     const Binding* binding(uint32_t at) const { return at < bindings_.size() ? &bindings_[at] : nullptr; }
     bool is_leader(uint32_t slot) const {
         return slot >= analysis_.flags.size() || (analysis_.flags[slot] & slot_leader);
@@ -216,7 +216,6 @@ class Translator {
 
     const ExecutableProgram& program_;
     const std::span<const Binding> bindings_;
-    const std::span<const Fact> facts_;
     const LinkTable& link_;
     const JitOptions options_;
     const Analysis& analysis_;

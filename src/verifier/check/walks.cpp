@@ -11,7 +11,17 @@ namespace skep::verifier::check {
 
 namespace {
 constexpr size_t most_waiting = 1u << 14;
+
+bool is_division(isa::Operation op) {
+    return op == isa::Operation::Div || op == isa::Operation::Mod || op == isa::Operation::Sdiv ||
+           op == isa::Operation::Smod;
 }
+
+/// Claim: the register holds a number below 2^32 in every concrete state inside s.
+bool is_narrow(const State& s, unsigned reg) {
+    return s.is_set(reg) && !is_tainted(s, s.reg(reg)) && number_of(s, s.reg(reg)).umax() <= UINT32_MAX;
+}
+}  // namespace
 
 Walks::Walks(const Subject& subject, const Structure& structure, const Certificate& certificate)
     : subject_(subject),
@@ -20,10 +30,15 @@ Walks::Walks(const Subject& subject, const Structure& structure, const Certifica
       rules_(subject),
       inclusion_(subject.options),
       cuts_(structure.size(), false),
+      targets_(structure.size(), false),
       reached_(certificate.disjuncts.size(), false),
       seen_(structure.size()) {
     for (const isa::InsnIndex cut : certificate.cuts) {
         if (cut < cuts_.size()) cuts_[cut] = true;
+    }
+    for (isa::InsnIndex at = 0; at < structure.size(); ++at) {
+        if (structure.starts(at) && structure.insn(at).row().is_jump())
+            targets_[static_cast<size_t>(isa::target_of(structure.insn(at), at))] = true;
     }
 }
 
@@ -114,7 +129,9 @@ Result<void> Walks::walk(uint32_t index) {
                              fmt::format("more than {} steps, or {} states that wait at a fork", limit, most_waiting));
             }
             const Place at = s.at;
-            Outcome outcome = rules_.step(s, structure_.insn(at.insn));
+            const isa::Insn& insn = structure_.insn(at.insn);
+            const Before before = at.phase == Phase::Normal ? look(s, insn) : Before{};
+            Outcome outcome = rules_.step(s, insn);
             if (outcome.flow == Flow::Failed) {
                 return bad(at.insn, "an instruction breaks a rule",
                            outcome.failure
@@ -123,7 +140,7 @@ Result<void> Walks::walk(uint32_t index) {
             }
             if (at.phase == Phase::Normal) {
                 ++walk.instructions;
-                note(at.insn, outcome);
+                note(at.insn, insn, before, outcome, s);
             }
             if (outcome.notes.helper_call) ++walk.helper_calls;
             if (outcome.notes.later_map != no_map) {
@@ -173,20 +190,52 @@ Result<void> Walks::arrive(Walk& walk, uint32_t from, bool round) {
     return {};
 }
 
+Walks::Before Walks::look(const State& s, const isa::Insn& insn) const {
+    Before before;
+    if (targets_[s.at.insn]) {
+        for (unsigned r = 0; r < s.regs.size(); ++r) before.narrow |= static_cast<uint16_t>(is_narrow(s, r) << r);
+    }
+    const isa::Row& row = insn.row();
+    if (!row.is_alu()) return before;
+    const auto source = [&] {
+        return row.has_src() ? is_narrow(s, insn.src) : insn.imm >= 0;  // an immediate is sign-extended
+    };
+    if (row.operation == isa::Operation::Mov && row.width_bits() == 32 && row.has_src()) before.operands = source();
+    if (is_division(row.operation) && row.width_bits() == 64) before.operands = is_narrow(s, insn.dst) && source();
+    return before;
+}
+
 /// A Fact is what all executions agree on.
-void Walks::note(isa::InsnIndex at, const Outcome& outcome) {
+void Walks::note(isa::InsnIndex at, const isa::Insn& insn, const Before& before, const Outcome& outcome,
+                 const State& after) {
     Seen& seen = seen_[at];
+    const isa::Row& row = insn.row();
     if (outcome.flow == Flow::Fork) {
         seen.taken = seen.passed = true;
     } else if (outcome.flow == Flow::Next) {
         (outcome.taken ? seen.taken : seen.passed) = true;
     }
-    const Notes& now = outcome.notes;
+    Notes now = outcome.notes;
+    if (is_division(row.operation) || (row.operation == isa::Operation::Mov && row.width_bits() == 32))
+        now.upper_half_zero = before.operands;
+    bool constant = false;
+    uint32_t value = 0;
+    if ((row.is_alu() || row.form == isa::Form::LoadMem) && outcome.flow == Flow::Next && after.is_set(insn.dst) &&
+        !is_tainted(after, after.reg(insn.dst))) {
+        const Num n = number_of(after, after.reg(insn.dst));
+        constant = n.is_constant() && n.umin() <= UINT32_MAX;
+        value = constant ? static_cast<uint32_t>(n.umin()) : 0;
+    }
     if (!seen.executed) {
         seen.executed = true;
         seen.notes = now;
+        seen.narrow = before.narrow;
+        seen.constant = constant;
+        seen.value = value;
         return;
     }
+    seen.narrow &= before.narrow;
+    seen.constant = seen.constant && constant && seen.value == value;
     Notes& all = seen.notes;
     if (all.map != now.map) all.map = no_map;
     all.divisor_non_zero = all.divisor_non_zero && now.divisor_non_zero;
@@ -213,6 +262,9 @@ Facts Walks::facts() const {
         fact.result_non_null = seen.notes.result_non_null;
         fact.key_constant = seen.notes.key_constant;
         fact.key = seen.notes.key_constant ? seen.notes.key : 0;
+        fact.narrow = seen.narrow;
+        fact.result_constant = seen.constant;
+        if (seen.constant) fact.key = seen.value;
     }
     return facts;
 }

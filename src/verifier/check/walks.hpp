@@ -35,6 +35,9 @@ class Walks {
     /// What the executions of one instruction so far agree on.
     struct Seen {
         bool executed = false, taken = false, passed = false;
+        bool constant = false;  ///< the result is `value`
+        uint16_t narrow = 0;
+        uint32_t value = 0;
         Notes notes;
     };
     struct Walk {
@@ -46,7 +49,14 @@ class Walks {
     Result<void> enter(State& s, uint32_t disjunct, const char* what);
     Result<void> walk(uint32_t disjunct);
     Result<void> arrive(Walk& walk, uint32_t from, bool round);
-    void note(isa::InsnIndex at, const Outcome& outcome);
+    /// What is known before an instruction that its Fact speaks of.
+    struct Before {
+        uint16_t narrow = 0;    ///< registers below 2^32, at jump targets
+        bool operands = false;  ///< of a division both operands are below 2^32, of a 32-bit move the source
+    };
+    Before look(const State& s, const isa::Insn& insn) const;
+    void note(isa::InsnIndex at, const isa::Insn& insn, const Before& before, const Outcome& outcome,
+              const State& after);
     Error bad(isa::InsnIndex at, std::string what, std::string why = {}) const;
 
     const Subject& subject_;
@@ -55,6 +65,7 @@ class Walks {
     Rules rules_;
     Inclusion inclusion_;
     std::vector<bool> cuts_;        ///< by slot
+    std::vector<bool> targets_;     ///< by slot: of jumps
     std::vector<bool> reached_;     ///< by disjunct
     std::vector<uint32_t> agenda_;  ///< disjuncts that are reached and not yet executed
     std::vector<uint32_t> roots_;

@@ -158,6 +158,7 @@ bool HelperCall::note_key(const Val& v) {
     t.constant = static_cast<int64_t>(offset.umin());
     if ((*t.constant % 4) != 0) return true;
     const Num n = x.number(x.read_stack(t, 4));
+    key_inside = n.umax() < map_info().max_entries;
     if (!n.is_constant()) return true;
     key = static_cast<uint32_t>(n.umin());
     x.out_.notes.key_constant = true;

@@ -270,7 +270,9 @@ bool HelperCall::result(const Num& size) {
                 const bool array = map_info().type == platform::MapType::Array && id == HelperId::MapLookupElem;
                 const bool found = array && key && *key < map_info().max_entries;
                 region.nullable = row.result == ResultKind::MapValueOrNull && !found;
-                if (found) x.out_.notes.result_non_null = true;
+                // A key that is only bounded gives no address by the rules, as Linux has them; the engines know better.
+                const bool bounded = array && key_inside && row.result == ResultKind::MapValueOrNull;
+                if (found || bounded) x.out_.notes.result_non_null = true;
             }
             if (row.result == ResultKind::MapValue) region.nullable = false;
             if (platform::lookup_result(map_info().type) == platform::LookupResult::ReadOnlyValue)

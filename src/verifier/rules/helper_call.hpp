@@ -58,6 +58,7 @@ class HelperCall {
     std::optional<Sym> lock_base;
     uint32_t lock_offset = 0;
     std::optional<uint32_t> key;  ///< a constant 4-byte key
+    bool key_inside = false;      ///< a 4-byte key that is below the map's number of entries
 };
 
 }  // namespace skep::verifier
