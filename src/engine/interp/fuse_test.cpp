@@ -3,6 +3,7 @@
 // registers that chance brings.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <set>
@@ -129,6 +130,7 @@ struct Outcome {
 
 Outcome outcome(const CompiledCode& code) {
     for (size_t i = 0; i < sizeof memory; ++i) memory[i] = static_cast<uint8_t>(i * 37 + 11);
+    std::fill(std::begin(seen), std::end(seen), 0);  // within reach of programs, too
     skep_runtime_context run{};
     Outcome out;
     out.r0 = engine::run(code, memory, run);
