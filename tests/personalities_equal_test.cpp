@@ -2,8 +2,8 @@
 // Random programs over what both systems have (DESIGN.md section 3), written once in canonical words and put into
 // either system's numbers: helper ids, context offsets and widths, map types, verdicts, error numbers. Bound, verified
 // and run, both must say, store and write the same. SKEP_PROGRAMS is how many (script/personalities runs 10^5),
-// SKEP_SEED where they begin. Every row of the shared tables must have been executed at least 100 times; rows that no
-// program can reach here are listed with the reason.
+// SKEP_SEED where they begin. Every row of the shared tables must have been executed at least 100 times (50 in the
+// short form); rows that no program can reach here are listed with the reason.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -261,7 +261,7 @@ std::map<uint32_t, std::string> shared_rows() {
 }
 
 TEST(Personalities, TheSameProgramInEitherSystemsNumbersDoesTheSame) {
-    const uint64_t programs = setting("SKEP_PROGRAMS", 4000), seed = setting("SKEP_SEED", 1);
+    const uint64_t programs = setting("SKEP_PROGRAMS", 2000), seed = setting("SKEP_SEED", 1);
     static constexpr Kind kinds[] = {
         {ProgramType::Xdp, AttachType::Xdp},
         {ProgramType::Xdp, AttachType::Xdp},
@@ -321,7 +321,7 @@ TEST(Personalities, TheSameProgramInEitherSystemsNumbersDoesTheSame) {
         std::printf("  said %-12s %8llu\n", platform::verdict_name(verdict), static_cast<unsigned long long>(count));
     for (const auto& [n, name] : shared_rows()) {
         std::printf("  %-32s %8llu\n", name.c_str(), static_cast<unsigned long long>(reached[n]));
-        EXPECT_GE(reached[n], 100u) << name;
+        EXPECT_GE(reached[n], std::min<uint64_t>(100, programs / 40)) << name;
     }
 }
 
