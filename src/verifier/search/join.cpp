@@ -47,6 +47,8 @@ Num widened(const Num& old, const Num& joined, const Widening& widening) {
         if (widening.far || t.empty()) {
             out.wide = num::Arc<uint64_t>::full();
             if (plain && joined.umin() == old.umin()) out.wide = num::Arc<uint64_t>::range(old.umin(), UINT64_MAX);
+            // Known low bits would cut the ends off again, and sums leave what is cut off: it would grow for ever.
+            out.bits = num::Tnum<uint64_t>::unknown();
         } else if (plain) {
             uint64_t low = joined.umin(), high = joined.umax();
             if (low < old.umin()) low = *std::prev(std::upper_bound(t.begin(), t.end(), low));
@@ -110,7 +112,7 @@ class Joining {
             out_.lock = *a_.lock;
             out_.lock->base = *base;
         }
-        link_constants();
+        link_steps();
         if (!merge_locations()) return {};
         keep_definitions();
         keep_relations();
@@ -247,9 +249,9 @@ class Joining {
         return merge_number(a, b);
     }
 
-    /// Locations that are two different constants: those that differ least get their symbol first, so that the others
-    /// can be told as multiples (a counter and what it counts in steps).
-    void link_constants() {
+    /// Locations that differ by a constant: those that differ least get their symbol first, so that the others can be
+    /// told as multiples (a counter and what it counts in steps).
+    void link_steps() {
         struct Found {
             Val first, second;
             bool widens;
@@ -259,7 +261,9 @@ class Joining {
             const auto pa = pointer_of(a_, a), pb = pointer_of(b_, b);
             const Val& x = pa ? pa->offset : a;
             const Val& y = pb ? pb->offset : b;
-            if (pa.has_value() == pb.has_value() && x.is_constant() && y.is_constant() && x.k != y.k)
+            const bool alike = x.a.factor == y.a.factor && x.b.factor == y.b.factor;
+            if (pa.has_value() == pb.has_value() && alike && x.k != y.k && (pa || !is_tainted(a_, x)) &&
+                (pb || !is_tainted(b_, y)))
                 found.push_back({x, y, widens_});
         };
         for (unsigned r = 0; r < a_.regs.size(); ++r) {
