@@ -488,6 +488,7 @@ Fix suggest(const object::ObjectSpec& spec, const Subject& subject, const Failur
         case Rule::Unreachable:
         case Rule::WrongProgramType:
         case Rule::SleepableOnly:
+        case Rule::AbsentOnTarget:
         case Rule::StepLimit:
         case Rule::MemoryLimit:
         case Rule::ContextLimit:

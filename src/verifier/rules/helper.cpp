@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "object/relocate.hpp"
 #include "platform/context.hpp"
 #include "platform/limits.hpp"
 #include "platform/platforms/platform.hpp"
@@ -49,11 +50,12 @@ bool Executor::bind_problem() {
     // A packet load with the context in r6 has nothing wrong but the program type.
     const auto r6 = s.is_set(6) ? pointer_of(s, s.reg(6)) : std::nullopt;
     const bool holds_context = r6 && s[r6->base].region.kind == RegionKind::Context && r6->offset == Val::constant(0);
-    const Rule rule = problem->kind == BindProblem::Kind::NotModelled ? Rule::NotModelled
-                      : problem->code == Errc::NotPermitted           ? Rule::Licence
-                      : row_.is_call()                                ? Rule::UnknownHelper
-                      : row_.is_packet_load() && holds_context        ? Rule::WrongProgramType
-                                                                      : Rule::ContextAccess;
+    const Rule rule = problem->kind == BindProblem::Kind::NotModelled        ? Rule::NotModelled
+                      : problem->code == Errc::NotPermitted                  ? Rule::Licence
+                      : row_.is_call() && insn_.imm == object::absent_helper ? Rule::AbsentOnTarget
+                      : row_.is_call()                                       ? Rule::UnknownHelper
+                      : row_.is_packet_load() && holds_context               ? Rule::WrongProgramType
+                                                                             : Rule::ContextAccess;
     return fail(rule, problem->what, -1, problem->why, {}, problem->hint);
 }
 
