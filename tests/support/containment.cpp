@@ -405,6 +405,15 @@ Containment::Tree& Containment::tree(uint32_t index) {
     return nodes;
 }
 
+namespace {
+
+bool is_division(isa::Operation op) {
+    return op == isa::Operation::Div || op == isa::Operation::Mod || op == isa::Operation::Sdiv ||
+           op == isa::Operation::Smod;
+}
+
+}  // namespace
+
 std::optional<std::string> Containment::facts(isa::InsnIndex at, const isa::Insn& insn, const Machine& run,
                                               bool taken) const {
     const Facts& all = program_.facts();
@@ -419,6 +428,32 @@ std::optional<std::string> Containment::facts(isa::InsnIndex at, const isa::Insn
     if (fact.key_constant && run.called_key && *run.called_key != fact.key)
         return fmt::format("fact: the key is {}, and it is {}", fact.key, *run.called_key);
     if (fact.result_non_null && run.reg(0) == 0) return "fact: the result is not null";
+    if (fact.result_constant && run.reg(insn.dst) != fact.key)
+        return fmt::format("fact: the result is {}, and it is {}", fact.key, run.reg(insn.dst));
+    const isa::Row& row = insn.row();
+    if (fact.upper_half_zero && row.is_alu() && row.width_bits() == 64 && !is_division(row.operation) &&
+        run.reg(insn.dst) > UINT32_MAX)
+        return fmt::format("fact: the result is below 2^32, and it is {}", run.reg(insn.dst));
+    return {};
+}
+
+std::optional<std::string> Containment::facts_before(isa::InsnIndex at, const isa::Insn& insn,
+                                                     const Machine& run) const {
+    const Facts& all = program_.facts();
+    if (at >= all.size()) return {};
+    const Fact& fact = all[at];
+    for (unsigned r = 0; r < 10; ++r) {
+        if ((fact.narrow >> r & 1) != 0 && run.reg(r) > UINT32_MAX)
+            return fmt::format("fact: r{} is below 2^32, and it is {}", r, run.reg(r));
+    }
+    const isa::Row& row = insn.row();
+    if (!fact.upper_half_zero || !row.is_alu()) return {};
+    const uint64_t source = row.has_src() ? run.reg(insn.src) : static_cast<uint64_t>(int64_t{insn.imm});
+    const bool division = is_division(row.operation) && row.width_bits() == 64;
+    if (division && (source > UINT32_MAX || run.reg(insn.dst) > UINT32_MAX))
+        return "fact: both operands are below 2^32";
+    if (row.operation == isa::Operation::Mov && row.width_bits() == 32 && source > UINT32_MAX)
+        return "fact: what is moved is below 2^32";
     return {};
 }
 
@@ -489,12 +524,15 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
                 executed_[here.insn] = true;
                 ++trips[here.insn];
             }
-            const Machine::Went went = machine.step(insn);
             const auto bad = [&](std::string why) {
                 RunResult r = miss(std::move(why));
                 r.at = here.insn;
                 return r;
             };
+            if (here.phase == Phase::Normal) {
+                if (const auto why = facts_before(here.insn, insn, machine)) return bad(*why);
+            }
+            const Machine::Went went = machine.step(insn);
             if (went == Machine::Went::Wrong) return bad(machine.complaint());
             if (here.phase == Phase::Normal) {
                 if (const auto why = facts(here.insn, insn, machine, went == Machine::Went::Other)) return bad(*why);

@@ -59,6 +59,8 @@ class Containment {
     using Tree = std::vector<Node>;
 
     Tree& tree(uint32_t disjunct);
+    /// What the facts say of the registers before an instruction; then of what it did. Nothing: it holds.
+    std::optional<std::string> facts_before(isa::InsnIndex at, const isa::Insn& insn, const Machine& run) const;
     std::optional<std::string> facts(isa::InsnIndex at, const isa::Insn& insn, const Machine& run, bool taken) const;
 
     const verifier::Subject& subject_;
