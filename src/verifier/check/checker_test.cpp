@@ -272,7 +272,6 @@ TEST(Checker, RefusesCorruptedMemory) {
         {
             {"a byte of a constant", [&](Certificate& c) { cell(c, 1).detail[0] = 8; }},
             {"an unset byte told as set to a constant", [&](Certificate& c) { cell(c, 1).kind[7] = Byte::Const; }},
-            {"part of an address told as a number", [&](Certificate& c) { cell(c, 0).kind.fill(Byte::Misc); }},
             {"an address told as a number",
              [&](Certificate& c) {
                  State& s = join(c);
