@@ -539,6 +539,10 @@ class Translator {
         const auto pointer_to_array = [&](uint32_t count) {
             return types.add_pointer(types.add_array(integer(types, 4), integer(types, 4), count));
         };
+        platform::MapType type{};
+        (void)platform::map_type_from_linux(number, &type);
+        // Linux makes such a map with BPF_F_NO_PREALLOC only; Windows has no flags.
+        const bool needs_flag = target_.personality == Personality::Linux && type == platform::MapType::LpmTrie;
         bool has_flags = false;
         const auto members = btf.members(btf.type(definition));
         for (uint32_t m = 0; m < members.size(); ++m) {
@@ -553,11 +557,11 @@ class Translator {
                         fmt::format("map \"{}\" has flags {:#x}, and {} has none", map.name, map.flags, target_.name));
                 types.set_member_type(definition, m, pointer_to_array(0));
             }
+            if (needs_flag && map.flags != no_prealloc)
+                types.set_member_type(definition, m, pointer_to_array(no_prealloc));
         }
-        platform::MapType type{};
-        (void)platform::map_type_from_linux(number, &type);
-        if (target_.personality != Personality::Linux || type != platform::MapType::LpmTrie || has_flags) return {};
-        // Linux makes such a map with BPF_F_NO_PREALLOC only. The larger definition moves to the section's end.
+        if (!needs_flag || has_flags) return {};
+        // The larger definition moves to the section's end.
         if (section == 0)
             return Error(Errc::Unsupported, Where{.file = spec_.file, .section = map.section},
                          fmt::format("the inner map of \"{}\" needs flags on Linux", map.name));
@@ -570,7 +574,11 @@ class Translator {
             const uint32_t bytes = btf.type(definition).size + 8;
             editor_->patch(data, at, std::vector<std::byte>(bytes));
             editor_->move_symbol(s, at, bytes);
-            types.add_member(definition, "map_flags", pointer_to_array(no_prealloc), 8);
+            // Maps may share one definition.
+            if (std::ranges::find(grown_, definition) == grown_.end()) {
+                types.add_member(definition, "map_flags", pointer_to_array(no_prealloc), 8);
+                grown_.push_back(definition);
+            }
             types.set_variable(section, variable, static_cast<uint32_t>(at), bytes);
             if (types.size(section) != 0) types.set_size(section, static_cast<uint32_t>(at + bytes));
             return {};
@@ -685,6 +693,7 @@ class Translator {
     std::set<uint32_t> entries_;
     std::vector<uint32_t> functions_;  ///< of the program in hand, per subprogram: index into ObjectSpec::functions
     std::map<uint32_t, btf::TypeId> integers_;
+    std::vector<btf::TypeId> grown_;  ///< map definitions that got the member map_flags
     TranslationReport report_;
 };
 
