@@ -22,20 +22,19 @@
 extern "C" {
 // What bench/native/bpf_host.h declares for the other side.
 struct native_helpers {
-    skep_helper_fn map_lookup_elem, map_update_elem, ktime_get_ns, ringbuf_reserve, ringbuf_submit, perf_event_output,
-        csum_diff, skb_pull_data;
+    skep_helper_fn map_lookup_elem, map_update_elem, ktime_get_ns, ringbuf_output, perf_event_output, csum_diff;
 };
 extern const native_helpers native_helpers;
 namespace helpers = skep::runtime::helpers;
 const struct native_helpers native_helpers = {
-    helpers::map_lookup_elem, helpers::map_update_elem,   helpers::ktime_get_ns, helpers::ringbuf_reserve,
-    helpers::ringbuf_submit,  helpers::perf_event_output, helpers::csum_diff,    helpers::skb_pull_data,
+    helpers::map_lookup_elem, helpers::map_update_elem,   helpers::ktime_get_ns,
+    helpers::ringbuf_output,  helpers::perf_event_output, helpers::csum_diff,
 };
 struct native_map {
     const char* name;
     void** place;
 };
-#define EXAMPLES(X) X(firewall, Xdp) X(flowmon, SchedCls) X(balancer, Xdp)
+#define EXAMPLES(X) X(firewall, Xdp) X(flowmon, Xdp) X(balancer, Xdp)
 #define X(name, type)                                                                          \
     uint64_t native_##name(void* context, struct skep_runtime_context* run, const void* self); \
     extern const native_map native_##name##_maps[];
@@ -43,7 +42,6 @@ EXAMPLES(X)
 #undef X
 }
 static_assert(offsetof(skep::platform::HostPacket, data) == 0 && offsetof(skep::platform::HostPacket, data_end) == 8);
-static_assert(offsetof(skep::platform::HostSkb, len) == 40);
 
 namespace skep::bench {
 namespace {

@@ -31,7 +31,8 @@ struct Example {
 };
 constexpr Example examples[] = {
     {"firewall", platform::ProgramType::Xdp, "events", 20},
-    {"flowmon", platform::ProgramType::SchedCls, "", 50},
+    {"flowmon", platform::ProgramType::Xdp, "", 50},
+    {"flowmon_tc", platform::ProgramType::SchedCls, "", 50},
     {"balancer", platform::ProgramType::Xdp, "", 0},
 };
 
@@ -42,6 +43,9 @@ struct Seen {
     std::vector<std::string> events;                                 ///< "map: bytes"
     std::map<std::string, std::map<std::string, std::string>> maps;  ///< name -> key -> value, per-CPU values summed
 };
+
+/// The folder and the program of an example: flowmon_tc is flowmon, compiled for tc.
+std::string tool_of(std::string name) { return name == "flowmon_tc" ? "flowmon" : name; }
 
 using MapAt = std::function<maps::Map*(size_t)>;
 
@@ -194,7 +198,7 @@ void see_engine(const Example& example, std::shared_ptr<const object::ObjectSpec
         ASSERT_TRUE(session.ok());
         const uint32_t lane = (*session)->lane();
         ASSERT_NO_FATAL_FAILURE(fill_maps(*spec, init, lane, map_at));
-        const skep_entry entry = object.find(example.name)->program->entry();
+        const skep_entry entry = object.find(tool_of(example.name))->program->entry();
         for (const std::string& packet : packets) {
             const hooks::PacketResult result = (*session)->run(entry, as_bytes(packet));
             ASSERT_EQ(result.fault, 0u) << "at instruction " << result.fault_insn;
@@ -245,7 +249,7 @@ TEST_P(EnginesEqual, PacketForPacketByteForByte) {
     if (bytes.empty()) GTEST_SKIP() << "the examples were not built";
     const auto packets = read_packets(read_file(folder + "traffic/office.pcap"));
     ASSERT_GT(packets.size(), 500u);
-    const std::string init = read_file(folder + example.name + "/maps.json");
+    const std::string init = read_file(folder + tool_of(example.name) + "/maps.json");
     auto read = object::read_object(as_bytes(bytes), example.name);
     ASSERT_TRUE(read.ok()) << read.error().to_string();
     const auto spec = std::make_shared<const object::ObjectSpec>(*std::move(read));

@@ -128,7 +128,7 @@ TEST(KernelEngine, ThePacketComesBackAsTheProgramLeftIt) {
 
 TEST(KernelEngine, PerfEventsCarryThePacketsFirstBytes) {
     Loaded object;
-    LOAD_OR_SKIP(object, "flowmon.bpf.o", platform::ProgramType::SchedCls);
+    LOAD_OR_SKIP(object, "flowmon_tc.bpf.o", platform::ProgramType::SchedCls);
     std::array<std::byte, 2048> out{};
     for (int repeat = 0; repeat < 2; ++repeat) {
         const auto answer = object.kernel->run(std::as_bytes(std::span(syn)), out);

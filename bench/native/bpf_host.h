@@ -6,21 +6,15 @@
 #define SKEP_BENCH_BPF_HOST_H
 
 #define xdp_md xdp_md_of_linux
-#define __sk_buff sk_buff_of_linux
 #include <linux/bpf.h>
 #undef xdp_md
-#undef __sk_buff
 
 #include "skep/runtime_context.h"
 
-/* platform::HostXdp and HostSkb as far as the examples look: what a host's program gets has whole pointers. The other
+/* platform::HostXdp as far as the examples look: what a host's program gets has whole pointers. The other
  * side of the bench asserts the offsets. */
 struct xdp_md {
     __u64 data, data_end, data_meta, head, end;
-};
-struct __sk_buff {
-    __u64 data, data_end, data_meta, head, end;
-    __u32 len;
 };
 
 #define __BPF_HELPERS__ /* the guard of <bpf/bpf_helpers.h> */
@@ -33,8 +27,7 @@ struct __sk_buff {
 
 /* The runtime's own functions, filled in by the bench. */
 struct native_helpers {
-    skep_helper_fn map_lookup_elem, map_update_elem, ktime_get_ns, ringbuf_reserve, ringbuf_submit, perf_event_output,
-        csum_diff, skb_pull_data;
+    skep_helper_fn map_lookup_elem, map_update_elem, ktime_get_ns, ringbuf_output, perf_event_output, csum_diff;
 };
 extern const struct native_helpers native_helpers;
 
@@ -53,11 +46,8 @@ NATIVE long bpf_map_update_elem(void* map, const void* key, const void* value, _
                                                 native_run);
 }
 NATIVE __u64 bpf_ktime_get_ns(void) { return native_helpers.ktime_get_ns(0, 0, 0, 0, 0, native_run); }
-NATIVE void* bpf_ringbuf_reserve(void* ringbuf, __u64 size, __u64 flags) {
-    return (void*)native_helpers.ringbuf_reserve(NATIVE_MAP(ringbuf), size, flags, 0, 0, native_run);
-}
-NATIVE void bpf_ringbuf_submit(void* data, __u64 flags) {
-    native_helpers.ringbuf_submit(NATIVE_WORD(data), flags, 0, 0, 0, native_run);
+NATIVE long bpf_ringbuf_output(void* ringbuf, void* data, __u64 size, __u64 flags) {
+    return (long)native_helpers.ringbuf_output(NATIVE_MAP(ringbuf), NATIVE_WORD(data), size, flags, 0, native_run);
 }
 NATIVE long bpf_perf_event_output(void* ctx, void* map, __u64 flags, void* data, __u64 size) {
     return (long)native_helpers.perf_event_output(NATIVE_WORD(ctx), NATIVE_MAP(map), flags, NATIVE_WORD(data), size,
@@ -65,9 +55,6 @@ NATIVE long bpf_perf_event_output(void* ctx, void* map, __u64 flags, void* data,
 }
 NATIVE __s64 bpf_csum_diff(const void* from, __u32 from_size, const void* to, __u32 to_size, __u32 seed) {
     return (__s64)native_helpers.csum_diff(NATIVE_WORD(from), from_size, NATIVE_WORD(to), to_size, seed, native_run);
-}
-NATIVE long bpf_skb_pull_data(void* skb, __u32 bytes) {
-    return (long)native_helpers.skb_pull_data(NATIVE_WORD(skb), bytes, 0, 0, 0, native_run);
 }
 
 /* What the bench finds: a skep_entry_fn, and where to put the maps. All other names stay in the object file. */

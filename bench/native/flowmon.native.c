@@ -5,4 +5,4 @@
 #include "../../examples/flowmon/flowmon.bpf.c"
 
 #define MAPS(X) X(flows) X(new_flows) X(totals)
-NATIVE_PROGRAM(flowmon, __sk_buff, MAPS)
+NATIVE_PROGRAM(flowmon, xdp_md, MAPS)

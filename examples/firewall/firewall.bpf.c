@@ -156,29 +156,21 @@ static __always_inline enum reason judge(const struct packet *p, __u32 *rule)
 
 static __always_inline void report(const struct packet *p, enum reason reason, __u32 rule, __u64 length)
 {
-#ifdef SKEP_WINDOWS
-	struct event on_stack = {}, *event = &on_stack; // there is no bpf_ringbuf_reserve
-#else
-	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	// Copied into the ring: both systems have that; room in the ring itself (bpf_ringbuf_reserve) only Linux lends.
+	struct event event = {
+		.time_ns = bpf_ktime_get_ns(),
+		.reason = reason,
+		.rule = rule,
+		.source = p->source,
+		.destination = p->destination,
+		.source_port = p->source_port,
+		.destination_port = p->destination_port,
+		.length = length,
+		.family = p->family,
+		.protocol = p->protocol,
+	};
 
-	if (!event)
-		return;
-#endif
-	event->time_ns = bpf_ktime_get_ns();
-	event->reason = reason;
-	event->rule = rule;
-	event->source = p->source;
-	event->destination = p->destination;
-	event->source_port = p->source_port;
-	event->destination_port = p->destination_port;
-	event->length = length;
-	event->family = p->family;
-	event->protocol = p->protocol;
-#ifdef SKEP_WINDOWS
-	bpf_ringbuf_output(&events, event, sizeof(*event), 0);
-#else
-	bpf_ringbuf_submit(event, 0);
-#endif
+	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
 }
 
 SEC("xdp")

@@ -98,14 +98,27 @@ class Translate(unittest.TestCase):
         again, _ = self.translated(back, "windows", "again.o")
         self.assert_same(source, again, "balancer", *options)
 
-    def test_an_example_of_windows_on_linux(self):
-        source = EXAMPLES / "windows/firewall.bpf.o"
-        if not source.exists():
+    def test_examples_of_either_system_there_and_back_also_in_the_kernel(self):
+        if not (EXAMPLES / "firewall.bpf.o").exists():
             self.skipTest("the examples are not built here")
-        there, _ = self.translated(source, "linux", "linux.o")
-        self.in_order(there)
-        self.assert_same(source, there, "firewall", "--pcap", ROOT / "examples/traffic/office.pcap", "--map-init",
-                         ROOT / "examples/firewall/maps.json")
+        kernel = facts()["bpf(2)"]["present"]
+        for name in ("firewall", "flowmon", "balancer"):
+            options = ("--pcap", ROOT / "examples/traffic/office.pcap", "--map-init", ROOT / f"examples/{name}/maps.json")
+            for path, first, second in ((f"{name}.bpf.o", "windows", "linux"), (f"windows/{name}.bpf.o", "linux", "windows")):
+                there, _ = self.translated(EXAMPLES / path, first, "there.o")
+                back, _ = self.translated(there, second, "back.o")
+                for made in (there, back):
+                    self.in_order(made)
+                    self.assert_same(EXAMPLES / path, made, name, *options)
+                if kernel:
+                    made = back if second == "linux" else there
+                    ours, theirs = (self.run_of(p, name, e, *options) for p, e in ((EXAMPLES / path, "jit"), (made, "kernel")))
+                    for part in ("verdicts", "packets"):
+                        self.assertEqual(ours[part], theirs[part], (path, part))
+                    for a, b in zip(ours["maps"], theirs["maps"], strict=True):
+                        self.assertEqual(a["name"], b["name"])
+                        if a["name"] != "events":
+                            self.assertEqual(sorted(a["entries"], key=str), sorted(b["entries"], key=str), (path, a["name"]))
 
     def test_results_verdicts_maps_and_globals_keep_their_meaning(self):
         source = OBJECTS / "windows_portable.o"

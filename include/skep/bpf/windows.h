@@ -19,6 +19,9 @@ typedef __INT64_TYPE__ int64_t;
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) typeof(value)* name
 #define __array(name, value) typeof(value)* name[]
