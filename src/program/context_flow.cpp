@@ -8,6 +8,10 @@
 // joins of unequal values go up; a branch is left out only if two constants decide it. Memory other than frames holds
 // no context: the verifier lets no program store it there and load it back as a pointer. Loses: other branch
 // conditions, frames of recursive calls (which verification refuses).
+// One guess is made: a store of no context somewhere into a frame, nobody here knows where, leaves a spilled context as
+// it is, and a load from somewhere in a frame does not give it. The verifier knows where; it refuses an access whose
+// binding disagrees with what the pointer leads to (binding_agrees, context_field), so a wrong guess costs a program
+// that Maybe would have cost too.
 #include "program/context_flow.hpp"
 
 #include <algorithm>
@@ -205,6 +209,7 @@ class Flow {
         ContextValue result;         ///< r0 at its exits
         Frame published;             ///< its frame as its callees may see it
         Frame written;               ///< what others stored into its frame
+        Frame touched;               ///< what others stored somewhere into it
         std::set<uint32_t> callers;  ///< blocks that call it
         std::set<uint32_t> readers;  ///< blocks that what is published or written was read in
         bool address_taken = false;
@@ -231,7 +236,9 @@ class Flow {
     ContextValue load(const State& state, ContextValue base, int64_t offset, unsigned bytes);
     void store(State& state, ContextValue base, int64_t offset, unsigned bytes, ContextValue value);
     void scribble(State& state, ContextValue base, uint64_t bytes);
-    void weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value);
+    /// Whether the place of a store into a frame is known to the slot.
+    enum class Place : uint8_t { Known, Unknown };
+    void weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value, Place place);
     void enter(uint16_t callee, std::span<const ContextValue, 5> args, uint32_t block);
     void call_helper(HelperId id, uint32_t block, State& state);
     void publish(const State& state);
@@ -545,7 +552,9 @@ ContextValue Flow::load(const State& state, ContextValue base, int64_t offset, u
     const auto slot_of = [&](uint16_t owner, size_t slot) {
         if (owner == sub_) return state.slots[slot];
         subs_[owner].readers.insert(block_);
-        return join(subs_[owner].published[slot], subs_[owner].written[slot]);
+        const Sub& sub = subs_[owner];
+        const ContextValue value = join(sub.published[slot], sub.written[slot]);
+        return value.kind == Kind::Context ? value : join(value, sub.touched[slot]);
     };
     if (base.kind == Kind::Stack) {
         const int64_t low = base.offset + offset + frame_bytes;
@@ -561,7 +570,10 @@ ContextValue Flow::load(const State& state, ContextValue base, int64_t offset, u
         ContextValue value = other;
         for (size_t owner = 0; owner < subs_.size(); ++owner) {
             if (base.owner != ContextValue::any_owner && base.owner != owner) continue;
-            for (size_t slot = 0; slot < frame_slots; ++slot) raise(value, slot_of(static_cast<uint16_t>(owner), slot));
+            for (size_t slot = 0; slot < frame_slots; ++slot) {
+                const ContextValue held = slot_of(static_cast<uint16_t>(owner), slot);
+                if (!is_context(held)) raise(value, held);
+            }
         }
         return value;
     }
@@ -570,7 +582,7 @@ ContextValue Flow::load(const State& state, ContextValue base, int64_t offset, u
 
 void Flow::store(State& state, ContextValue base, int64_t offset, unsigned bytes, ContextValue value) {
     if (base.kind == Kind::AnyStack) {
-        weaken(state, base.owner, 0, frame_slots - 1, value);
+        weaken(state, base.owner, 0, frame_slots - 1, value, Place::Unknown);
         return;
     }
     if (base.kind != Kind::Stack) return;  // other memory; a base that may be the context is the visitor's error
@@ -581,31 +593,34 @@ void Flow::store(State& state, ContextValue base, int64_t offset, unsigned bytes
         state.slots.set(first, value);
         return;
     }
-    weaken(state, base.owner, first, last, bytes == 8 ? value : taint(value, other));
+    weaken(state, base.owner, first, last, bytes == 8 ? value : taint(value, other), Place::Known);
 }
 
 /// Something of `bytes` bytes that is not the context may have been written at `base`.
 void Flow::scribble(State& state, ContextValue base, uint64_t bytes) {
-    if (base.kind == Kind::AnyStack) weaken(state, base.owner, 0, frame_slots - 1, other);
+    if (base.kind == Kind::AnyStack) weaken(state, base.owner, 0, frame_slots - 1, other, Place::Unknown);
     if (base.kind != Kind::Stack || bytes == 0) return;
     const int64_t low = std::max<int64_t>(int64_t{base.offset} + frame_bytes, 0);
     if (low >= frame_bytes) return;
     const uint64_t room = static_cast<uint64_t>(frame_bytes - low);
     const uint64_t length = std::min(bytes, room);
     weaken(state, base.owner, static_cast<size_t>(low / 8),
-           static_cast<size_t>((low + static_cast<int64_t>(length) - 1) / 8), other);
+           static_cast<size_t>((low + static_cast<int64_t>(length) - 1) / 8), other,
+           bytes == unknown_size ? Place::Unknown : Place::Known);
 }
 
 /// The slots first..last of the owner's frame may now hold `value`.
-void Flow::weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value) {
+void Flow::weaken(State& state, uint16_t owner, size_t first, size_t last, ContextValue value, Place place) {
+    const bool spares = place == Place::Unknown && !is_context(value);
     for (size_t s = 0; s < subs_.size(); ++s) {
         if (owner != ContextValue::any_owner && owner != s) continue;
         bool changed = false;
         for (size_t slot = first; slot <= last; ++slot) {
-            if (s == sub_)
-                state.slots.raise(slot, value);
-            else
-                changed |= raise(subs_[s].written[slot], value);
+            if (s == sub_) {
+                if (!spares || state.slots[slot].kind != Kind::Context) state.slots.raise(slot, value);
+            } else {
+                changed |= raise(spares ? subs_[s].touched[slot] : subs_[s].written[slot], value);
+            }
         }
         if (changed) enqueue_readers(s);
     }
@@ -626,7 +641,10 @@ void Flow::publish(const State& state) {
 /// After a call: what callees may have stored into the running function's frame.
 void Flow::absorb(State& state) {
     subs_[sub_].readers.insert(block_);
-    for (size_t slot = 0; slot < frame_slots; ++slot) state.slots.raise(slot, subs_[sub_].written[slot]);
+    for (size_t slot = 0; slot < frame_slots; ++slot) {
+        state.slots.raise(slot, subs_[sub_].written[slot]);
+        if (state.slots[slot].kind != Kind::Context) state.slots.raise(slot, subs_[sub_].touched[slot]);
+    }
 }
 
 void Flow::enter(uint16_t callee, std::span<const ContextValue, 5> args, uint32_t block) {

@@ -16,7 +16,8 @@
 namespace skep {
 
 /// What one register or stack slot holds. Claims are about every path that reaches the instruction, whatever its
-/// branches decide; only equality of two constants is decided here. A path ends at a Problem.
+/// branches decide; only equality of two constants is decided here. A path ends at a Problem. A store whose place in a
+/// frame is not known is taken not to overwrite a spilled context (context_flow.cpp says why that does no harm).
 struct ContextValue {
     enum class Kind : uint8_t {
         Unset,     ///< nothing was ever stored here

@@ -166,12 +166,37 @@ class Joining {
     Sym make_pair(const Val& a, const Val& b) {
         const Num na = number_of(a_, a), nb = number_of(b_, b);
         Num n = num::join(na, nb);
-        if (widens_ && !num::subset(nb, na)) n = widened(na, n, widening_);
+        if (widens_ && !num::subset(nb, na)) {
+            const Num joined = n;
+            n = widened(na, joined, widening_);
+            if (!widening_.far) n = stop_at_users(a, na, joined, n);
+        }
         const isa::InsnIndex origin = a.is_single() ? a_[a.a.sym].origin : b.is_single() ? b_[b.a.sym].origin : no_insn;
         const Sym sym = new_symbol(out_, n, origin);
         out_[sym].lossy = true;
         pairs_.push_back({a, b, sym});
         return sym;
+    }
+
+    /// What is told in a widened symbol is compared with something too: it stops where the first of them does.
+    Num stop_at_users(const Val& unit, const Num& old, const Num& joined, const Num& wide) const {
+        const auto& t = widening_.thresholds;
+        if (t.empty() || old.wide.wraps() || joined.wide.wraps() || wide.wide.wraps()) return wide;
+        uint64_t high = wide.umax();
+        for (const User& user : users_) {
+            const auto f = static_cast<uint64_t>(user.factor);
+            uint64_t value = 0;
+            if (user.unit != unit || __builtin_mul_overflow(joined.umax(), f, &value) ||
+                __builtin_add_overflow(value, user.k, &value)) {
+                continue;
+            }
+            high = std::min(high, (*std::lower_bound(t.begin(), t.end(), value) - user.k) / f);
+        }
+        if (high >= wide.umax() || high < joined.umax()) return wide;
+        Num out = wide;
+        out.wide = num::Arc<uint64_t>::range(wide.umin(), high);
+        const auto reduced = num::reduce(out);
+        return reduced ? *reduced : wide;
     }
 
     /// (a, b) as factor * N + k of a pair that is there.
@@ -257,14 +282,33 @@ class Joining {
             bool widens;
         };
         std::vector<Found> found;
+        uint64_t least = 0;   // distance between two constants
+        bool uneven = false;  // some distance is no multiple of it
         const auto look = [&](const Val& a, const Val& b) {
             const auto pa = pointer_of(a_, a), pb = pointer_of(b_, b);
             const Val& x = pa ? pa->offset : a;
             const Val& y = pb ? pb->offset : b;
             const bool alike = x.a.factor == y.a.factor && x.b.factor == y.b.factor;
-            if (pa.has_value() == pb.has_value() && alike && x.k != y.k && (pa || !is_tainted(a_, x)) &&
-                (pb || !is_tainted(b_, y)))
-                found.push_back({x, y, widens_});
+            if (pa.has_value() != pb.has_value() || !alike || x.k == y.k || (!pa && is_tainted(a_, x)) ||
+                (!pb && is_tainted(b_, y))) {
+                return;
+            }
+            const auto step = static_cast<int64_t>(y.k - x.k);
+            const int32_t f = x.a.factor;
+            if (x.is_single() && x.a == y.a && f > 1 && step % f == 0) {
+                // A multiple of something that moves evenly: the something.
+                const Val unit = Val::symbol(x.a.sym);
+                found.push_back({unit, plus(unit, static_cast<uint64_t>(step / f)), widens_});
+                users_.push_back({unit, f, x.k});
+                return;
+            }
+            found.push_back({x, y, widens_});
+            if (!widening_.head || !x.is_constant() || step < 1 || step > INT32_MAX) return;
+            users_.push_back({Val::constant(0), static_cast<int32_t>(step), x.k});
+            const auto distance = static_cast<uint64_t>(step);
+            const uint64_t small = std::min(least, distance), large = std::max(least, distance);
+            uneven = uneven || (small != 0 && large % small != 0);
+            least = small != 0 ? small : large;
         };
         for (unsigned r = 0; r < a_.regs.size(); ++r) {
             widens_ = widens(r);
@@ -281,6 +325,8 @@ class Joining {
                 if ((*x.stack)[i].is_whole() && (*y.stack)[i].is_whole()) look((*x.stack)[i].val, (*y.stack)[i].val);
             }
         }
+        // Strides of which none is a multiple of the other (arrays of different elements): told in the rounds.
+        if (uneven) found.push_back({Val::constant(0), Val::constant(1), widening_.on});
         const auto gap = [](const Found& p) {
             const auto d = static_cast<int64_t>(p.first.k - p.second.k);
             return d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
@@ -433,8 +479,15 @@ class Joining {
     struct Bases {
         Sym a, b, sym;
     };
+    /// A location that is told as factor * unit + k.
+    struct User {
+        Val unit;
+        int32_t factor;
+        uint64_t k;
+    };
     std::vector<Bases> bases_;
     std::vector<Pair> pairs_;
+    std::vector<User> users_;
 };
 
 }  // namespace

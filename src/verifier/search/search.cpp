@@ -23,7 +23,7 @@ namespace {
 
 using isa::InsnIndex;
 constexpr uint32_t none = UINT32_MAX;
-constexpr uint32_t per_cut = 8;                      // ghost ids: cut * per_cut + candidate
+constexpr uint32_t per_cut = most_candidates;        // ghost ids: cut * per_cut + candidate
 constexpr uint64_t most_rounds = uint64_t{1} << 33;  // a loop that may run longer counts as unbounded
 constexpr uint64_t bytes_per_slot = 140;             // Structure, and what the checker keeps
 constexpr size_t most_cuts = 80'000;                 // and two for each slot: places times calling contexts
@@ -428,6 +428,7 @@ class Search {
             Widening widening;
             // What grows because a loop around grows is widened at that one's head.
             const bool circle = again && (c.loop != none || s.at.phase == Phase::CallbackHead);
+            widening.head = circle;
             widening.on = circle ? node.rounds >= 2 : node.growths >= 60;
             if (circle && c.loop != none) widening.kept = static_cast<uint16_t>(~structure_.loops[c.loop].writes);
             widening.far = circle ? node.rounds >= 14 : node.growths >= 90;
@@ -535,9 +536,8 @@ class Search {
     }
 
     bool moves_in_loop(unsigned reg, InsnIndex at) const {
-        const auto is_reg = [&](const Candidate& c) { return c.reg == reg; };
         for (uint32_t loop = structure_.inner_loop[at]; loop != none; loop = structure_.loops[loop].outer) {
-            if (std::ranges::any_of(structure_.loops[loop].candidates, is_reg)) return true;
+            if ((structure_.loops[loop].moves >> reg & 1) != 0) return true;
         }
         return false;
     }

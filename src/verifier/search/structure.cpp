@@ -44,6 +44,7 @@ class Reader {
         find_frame_uses();
         if (auto failure = check_depth()) return failure;
         find_live();
+        for (Loop& loop : out_.loops) find_candidates(loop);
         find_thresholds();
         return {};
     }
@@ -174,7 +175,6 @@ class Reader {
             loop.outer = shape.outer;
             loop.first = shape.first;
             loop.body = std::move(shape.body);
-            find_candidates(loop);
             find_compared(loop);
             constexpr size_t most_inherited = 256;
             if (loop.outer != none && out_.loops[loop.outer].compared.size() <= most_inherited)
@@ -223,11 +223,15 @@ class Reader {
         post_order_ = std::move(done);
     }
 
-    /// Places that the body moves by a constant, or stores to a fixed cell. At most six.
+    /// Places that the body moves by a constant, or stores to a fixed cell, of those that each round gets from the one
+    /// before and that something is decided by.
     void find_candidates(Loop& loop) {
         const InsnIndex start = loop.first;
+        const uint16_t regs = out_.live[loop.head].regs & out_.demand[loop.head].regs;
+        const uint64_t cells = out_.live[loop.head].cells & out_.demand[loop.head].cells;
         const auto add = [&](const Candidate& c) {
-            if (loop.candidates.size() < 6 &&
+            if ((c.reg != 0xff ? regs >> c.reg & 1 : cells >> c.cell & 1) == 0) return;
+            if (loop.candidates.size() < most_candidates &&
                 std::find(loop.candidates.begin(), loop.candidates.end(), c) == loop.candidates.end()) {
                 loop.candidates.push_back(c);
             }
@@ -242,6 +246,7 @@ class Reader {
                     row.is_alu() && (row.operation == Operation::Rsh || row.operation == Operation::Div ||
                                      row.operation == Operation::And || row.operation == Operation::Mov);
                 if ((counters && moves && !row.has_src()) || (!counters && (moves || shrinks))) add({insn.dst, 0});
+                if (moves || shrinks) loop.moves = static_cast<uint16_t>(loop.moves | isa::register_bit(insn.dst));
                 if (!counters && (row.form == isa::Form::StoreSrc || row.form == isa::Form::StoreImm) &&
                     insn.dst == isa::frame_register && insn.offset < 0 && insn.offset >= -int{stack_bytes}) {
                     add({0xff, static_cast<uint16_t>((-insn.offset - 1) / 8)});

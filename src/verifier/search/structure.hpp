@@ -19,14 +19,17 @@ struct Candidate {
     bool operator==(const Candidate&) const = default;
 };
 
+constexpr size_t most_candidates = 8;
+
 struct Loop {
     isa::InsnIndex head = 0;
-    isa::InsnIndex first = 0;  ///< lowest slot of the body
-    std::vector<bool> body;    ///< per slot from `first` to the highest one of the body
-    std::vector<Candidate> candidates;
-    uint32_t outer = UINT32_MAX;     ///< index of the loop around it; UINT32_MAX none
-    uint16_t writes = 0;             ///< registers that the body writes
-    std::vector<uint64_t> compared;  ///< ascending: what counters of it and of loops around it are compared with
+    isa::InsnIndex first = 0;           ///< lowest slot of the body
+    std::vector<bool> body;             ///< per slot from `first` to the highest one of the body
+    std::vector<Candidate> candidates;  ///< for a measure, at most most_candidates
+    uint32_t outer = UINT32_MAX;        ///< index of the loop around it; UINT32_MAX none
+    uint16_t writes = 0;                ///< registers that the body writes
+    uint16_t moves = 0;                 ///< of these, those that it counts or shrinks
+    std::vector<uint64_t> compared;     ///< ascending: what counters of it and of loops around it are compared with
 
     bool holds(isa::InsnIndex insn) const { return insn >= first && insn - first < body.size() && body[insn - first]; }
 };
