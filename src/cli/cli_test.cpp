@@ -69,6 +69,38 @@ TEST(CommandLine, ErrorsGoToStandardErrorAsTextAndToStandardOutputAsJson) {
     EXPECT_NE(value->find("error")->find("what"), nullptr);
 }
 
+TEST(CommandLine, WrongWordsAreNamedWithWhatWasProbablyMeant) {
+    const struct {
+        std::vector<std::string> words;
+        std::string says;
+    } rows[] = {
+        {{"verfy", "x"}, "error: there is no command \"verfy\"\n  hint: did you mean verify? skep --help"},
+        {{"xyz"}, "error: there is no command \"xyz\"\n  hint: skep --help"},
+        {{"verify", "x", "--progam", "y"},
+         "error: skep verify has no option --progam\n  hint: did you mean --program? skep help verify lists"},
+        {{"verify", "x", "--zzzzzz"}, "error: skep verify has no option --zzzzzz\n  hint: skep help verify lists"},
+        {{"version", "extra"}, "error: skep version takes no further argument \"extra\""},
+        {{"verify", "x", "--why-safe"}, "error: --why-safe needs a value: --why-safe INSN\n"},
+        {{"disasm", "x", "-p"}, "needs a value: --program NAME\n"},
+        {{"verify", "x", "--timeout", "soon"}, "error: --timeout: soon is not a number\n"},
+        {{"verify", "x", "--personality", "mac"}, "error: --personality: mac is not one of linux|windows\n"},
+        {{"--nope"}, "error: skep has no option --nope\n"},
+    };
+    for (const auto& row : rows) {
+        const Outcome outcome = call(row.words);
+        EXPECT_EQ(outcome.code, 2) << row.says;
+        EXPECT_THAT(outcome.err, HasSubstr(row.says));
+    }
+}
+
+TEST(CommandLine, EachWayToAskForJsonHoldsForWrongUsageToo) {
+    for (const char* flag : {"--json", "-j", "--pretty"}) {
+        const Outcome outcome = call({"version", "--no-such-option", flag});
+        EXPECT_EQ(outcome.err, "") << flag;
+        EXPECT_TRUE(parse_json(outcome.out).ok()) << flag;
+    }
+}
+
 TEST(CommandLine, EveryCommandStandsInHelpManualAndCompletions) {
     const std::string help = help_text(), man = manual_page();
     const std::string bash = *completion("bash"), zsh = *completion("zsh");

@@ -90,7 +90,8 @@ std::string audit_text(const module::CheckedModule& checked) {
                            checked.signer()->not_after, checked.signer()->digest);
     else
         out += "not signed\n";
-    out += checked.verified() ? fmt::format("verified by {} {}\n", d.verifier, d.verifier_options) : "not verified\n";
+    out += checked.verified() ? fmt::format("verified by {}, options: {}\n", d.verifier, d.verifier_options)
+                              : "not verified\n";
     out += "\nprograms\n";
     for (const module::ModuleProgram& p : d.programs)
         out += fmt::format("  {} ({}, {}): {} instructions; {}\n", p.name, p.type, p.section, p.instructions,
@@ -105,8 +106,8 @@ std::string audit_text(const module::CheckedModule& checked) {
         out += fmt::format("  field {}: {} bytes at {}{}{}\n", use.name, use.bytes, use.offset,
                            use.read ? ", read" : "", use.written ? ", written" : "");
     for (const module::MapNeed& map : d.contract.maps)
-        out += fmt::format("  map {}: {}, key {} bytes, value {} bytes, {} entries{}\n", map.name, map.type,
-                           map.key_bytes, map.value_bytes, map.max_entries,
+        out += fmt::format("  map {}: {}, key {} bytes, value {} bytes, {} {}{}\n", map.name, map.type, map.key_bytes,
+                           map.value_bytes, map.max_entries, map.max_entries == 1 ? "entry" : "entries",
                            map.layout != MapLayoutKind::Opaque ? ", reached directly" : "");
     return out;
 }
@@ -114,6 +115,10 @@ std::string audit_text(const module::CheckedModule& checked) {
 Result<int> run_audit(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("MODULE");
     SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
+    if (!module::is_native_image(file))
+        return Error(Errc::Malformed, "this is no native module", "it is neither a shared library nor a Windows image",
+                     "skep compile makes one of an object")
+            .in_file(path);
     SKEP_ASSIGN(module::CheckOptions options, check_options(arguments));
     options.any_target = true;
     auto checked = module::check_module(file, options);

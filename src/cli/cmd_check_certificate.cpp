@@ -15,7 +15,8 @@ namespace {
 Result<int> run_check_certificate(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("OBJECT");
     SKEP_ASSIGN(object::ObjectSpec spec, read_object_file(path));
-    SKEP_ASSIGN(const std::vector<std::byte> certificate, read_file(*arguments.text("CERTIFICATE")));
+    const std::string certificate_path = *arguments.text("CERTIFICATE");
+    SKEP_ASSIGN(const std::vector<std::byte> certificate, read_file(certificate_path));
     SKEP_ASSIGN(const std::vector<uint32_t> chosen, chosen_programs(spec, arguments.text("program"), std::nullopt));
     if (chosen.size() != 1)
         return Error(Errc::InvalidArgument, "a certificate is about one program", {}, "name it with --program");
@@ -25,10 +26,11 @@ Result<int> run_check_certificate(const Arguments& arguments, Output& output) {
         if (!options.bind.type)
             return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type));
     }
-    runtime::TargetTypes target{[btf = arguments.text_or("btf", "")] { return read_types_file(btf); }};
+    SKEP_ASSIGN(runtime::TargetTypes target, target_types(arguments));
     SKEP_ASSIGN(const verifier::Subject subject, prepare_subject(spec, chosen.front(), options, target));
     Result<ExecutableProgram> checked = verifier::check_certificate(subject, certificate);
-    if (!checked) return std::move(checked).error().in_file(path).in_function(subject.linked().name);
+    // What is wrong is wrong with the certificate: it may be none, or one of another program.
+    if (!checked) return std::move(checked).error().in_file(certificate_path).in_function(subject.linked().name);
     const CostBound& cost = checked->cost();
     if (output.json) {
         output.print(Json::object()

@@ -16,8 +16,8 @@ namespace skep::cli {
 namespace {
 
 /// The record's object as a module: the one that is named, or one that is built here, for this run alone.
-Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments& arguments, const RecordHead& head) {
-    SKEP_ASSIGN(module::CheckOptions check, check_options(arguments));
+Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments& arguments, const RecordHead& head,
+                                                                module::CheckOptions check) {
     Buffer image;
     if (const auto file = arguments.text("module")) {
         SKEP_ASSIGN(image, read_file(*file));
@@ -35,7 +35,9 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
         image = std::move(built.image);
         check.policy.require_signature = false;
     }
-    SKEP_ASSIGN(module::CheckedModule checked, module::check_module(image, check));
+    auto examined = module::check_module(image, check);
+    if (!examined) return std::move(examined).error().in_file(arguments.text_or("module", head.name));
+    module::CheckedModule checked = *std::move(examined);
     if (checked.descriptor().object != head.object)
         return Error(Errc::InvalidArgument, "the module is not one of the record's object",
                      fmt::format("the record is of {}, the module of {}", head.name, checked.descriptor().object_name));
@@ -80,10 +82,12 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     options.seed = head.seed;
     options.ifindex = head.ifindex;
     options.unverified = arguments.flag("unverified");
-    options.btf = arguments.text_or("btf", "");
+    SKEP_ASSIGN(options.btf, readable_types(arguments));
     options.personality = personality_from_name(head.personality);
+    SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
+    SKEP_TRY(engine_allowed(arguments, check, options.engine));
     if (options.engine == "native") {
-        SKEP_ASSIGN(options.native, native_code(arguments, head));
+        SKEP_ASSIGN(options.native, native_code(arguments, head, check));
     }
     SKEP_ASSIGN(object::ObjectSpec read, object::read_object(head.object, head.name));
     SKEP_ASSIGN(const MapInit init, MapInit::parse(head.init, "the record's initial maps"));

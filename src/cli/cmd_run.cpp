@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 
 #include "base/os.hpp"
@@ -13,6 +12,7 @@
 #include "cli/os/host.hpp"
 #include "cli/run/contexts.hpp"
 #include "cli/run/map_init.hpp"
+#include "cli/run/packet_files.hpp"
 #include "cli/run/progress.hpp"
 #include "cli/run/recording.hpp"
 #include "cli/run/report.hpp"
@@ -27,41 +27,6 @@ namespace {
 
 constexpr size_t batch_packets = 256;
 constexpr size_t kept_batches = 1 << 20;
-
-/// One line per packet: its number, verdict, length and bytes afterwards.
-class VerdictFile {
-  public:
-    Result<void> open(const std::string& path) {
-        file_.reset(std::fopen(path.c_str(), "wb"));
-        if (file_ != nullptr) return {};
-        return Error(Errc::CannotRead, fmt::format("{} could not be opened for writing", path)).in_file(path);
-    }
-    void add(uint64_t number, const PacketReport& report) {
-        if (file_ == nullptr) return;
-        std::string line = fmt::format("{} {} ", number, platform::verdict_name(report.verdict));
-        if (report.verdict == platform::Verdict::SocketKeep) line += fmt::format("{} ", report.kept_bytes);
-        line += fmt::format("{} ", report.packet.size());
-        for (const std::byte b : report.packet) {
-            line += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
-            line += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
-        }
-        line += '\n';
-        failed_ = std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || failed_;
-    }
-    Result<void> close() {
-        if (file_ == nullptr) return {};
-        failed_ = std::fclose(file_.release()) != 0 || failed_;
-        if (failed_) return Error(Errc::CannotRead, "the file of verdicts could not be written");
-        return {};
-    }
-
-  private:
-    struct Closer {
-        void operator()(std::FILE* file) const { std::fclose(file); }
-    };
-    std::unique_ptr<std::FILE, Closer> file_;
-    bool failed_ = false;
-};
 
 /// Packets of one batch, copied out of the reader.
 struct Batch {
@@ -89,7 +54,7 @@ struct Runner {
     Backend& backend;
     RunSummary& summary;
     VerdictFile verdicts;
-    std::optional<hooks::CaptureWriter> passed = std::nullopt;
+    PassedFile passed = {};
     uint64_t number = 0;  ///< of the packet in the capture, from 1
     std::optional<Progress> progress = std::nullopt;
     uint64_t behind = 0;  ///< bytes of the rounds that are over
@@ -109,14 +74,14 @@ struct Runner {
             ++summary.verdicts[report.verdict];
             if (!report.redirect.empty()) ++summary.redirects[report.redirect];
             verdicts.add(numbers[i], report);
-            if (!passed || !platform::lets_pass(report.verdict)) return {};
+            if (!passed.is_open() || !platform::lets_pass(report.verdict)) return {};
             hooks::Packet packet = batch.packets[i];
             packet.bytes = report.packet;
             if (report.verdict == platform::Verdict::SocketKeep)
                 packet.bytes = packet.bytes.first(std::min<size_t>(packet.bytes.size(), report.kept_bytes + 14));
             packet.original_length = static_cast<uint32_t>(report.packet.size());
             ++summary.passed;
-            return passed->write(packet);
+            return passed.add(packet);
         });
     }
 
@@ -158,12 +123,9 @@ struct Runner {
 
     Result<void> run(const std::string& path) {
         if (const auto file = arguments.text("verdicts")) SKEP_TRY(verdicts.open(*file));
-        if (const auto file = arguments.text("pass-to")) {
-            SKEP_ASSIGN(hooks::CaptureWriter writer, hooks::CaptureWriter::create(*file));
-            passed.emplace(std::move(writer));
-        }
+        if (const auto file = arguments.text("pass-to")) SKEP_TRY(passed.open(*file));
         for (uint64_t i = 0; i < summary.repeats; ++i) SKEP_TRY(once(path));
-        if (passed) SKEP_TRY(passed->close());
+        SKEP_TRY(passed.close());
         return verdicts.close();
     }
 };
@@ -186,14 +148,16 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     const auto contexts = arguments.text("contexts");
     if (!capture && !contexts)
         return Error(Errc::InvalidArgument, "no packets were given", {}, "name a capture with --pcap FILE");
+    for (const char* option : {"pcap", "pass-to", "verdicts", "repeat", "event-type"})
+        if (contexts && arguments.text(option))
+            return Error(Errc::InvalidArgument, fmt::format("--{} is about packets, not --contexts", option), {},
+                         "leave one of them out");
     SKEP_ASSIGN(Buffer file, read_file(path));
-    // A production build asks the policy who may run programs; others do if one is named.
     SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
-    const bool asks = arguments.text("policy") || !runtime::unverified_programs_possible();
     // A module is taken wherever an object is: its own code runs, or, if another engine is asked for, its object.
     const bool is_module = module::is_native_image(file);
     const std::string engine =
-        chosen_engine(arguments.text_or("engine", "auto"), is_module, asks ? &check.policy : nullptr);
+        chosen_engine(arguments.text_or("engine", "auto"), is_module, asks_policy(arguments) ? &check.policy : nullptr);
     std::shared_ptr<const module::LoadedModule> native;
     if (is_module) {
         auto checked = module::check_module(file, check);
@@ -207,6 +171,7 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     Buffer init_text;
     if (const auto init_file = arguments.text("map-init")) {
         SKEP_ASSIGN(init_text, read_file(*init_file));
+        if (init_text.empty()) return Error(Errc::Syntax, "the text is not JSON", "it is empty").in_file(*init_file);
     }
     SKEP_ASSIGN(const MapInit init, MapInit::parse(init_text, arguments.text_or("map-init", "")));
     const std::vector<object::MapSpec> before = read.maps;
@@ -222,22 +187,27 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
     SKEP_ASSIGN(const uint32_t index, runtime::choose_program(*spec, arguments.text("program")));
 
+    SKEP_ASSIGN(const uint64_t repeats, arguments.number_in("repeat", 1, UINT64_MAX, 1));
+    const std::string event_type = arguments.text_or("event-type", "");
+    if (!event_type.empty() && (spec->btf == nullptr || spec->btf->named(event_type).empty()))
+        return Error(Errc::Unresolved, fmt::format("the object has no type \"{}\"", event_type), {},
+                     "without --event-type, events are shown as the structure that fits them, or as bytes")
+            .in_file(path);
+
     RunOptions options;
     options.program = spec->programs[index].name;
     options.engine = engine;
     options.native = native;
-    const auto& engines = check.policy.engines;
-    if (asks && std::ranges::find(engines, engine) == engines.end())
-        return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", engine),
-                     "its line \"engine\" does not name it", "skep policy show prints what is allowed");
+    SKEP_TRY(engine_allowed(arguments, check, engine));
     if (options.engine == "native" && native == nullptr)
         return Error(Errc::InvalidArgument, "the engine native runs modules, and this is an object", {},
                      "make a module of it with skep compile");
     options.also_load = init.programs(*spec);
     options.also_make = init.inner_maps(*spec);
     options.seed = arguments.number("deterministic");
-    options.ifindex = static_cast<uint32_t>(arguments.number("ifindex").value_or(1));
-    options.btf = arguments.text_or("btf", "");
+    SKEP_ASSIGN(const uint64_t ifindex, arguments.number_in("ifindex", 0, UINT32_MAX, 1));
+    options.ifindex = static_cast<uint32_t>(ifindex);
+    SKEP_ASSIGN(options.btf, readable_types(arguments));
     options.unverified = arguments.flag("unverified");
     options.personality = personality_from_name(arguments.text_or("personality", ""));
     const bool kernel = options.engine == "kernel";
@@ -271,6 +241,10 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
         options.recording = record.get();
     }
     if (contexts) {
+        if (init.names_maps())
+            return Error(Errc::Unsupported, "with --contexts, --map-init sets global variables only", {},
+                         "leave the maps out of it")
+                .in_file(arguments.text_or("map-init", ""));
         SKEP_TRY(run_contexts(spec, options, *contexts, output));
         return exit_done;
     }
@@ -291,11 +265,11 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     summary.engine = options.engine;
     summary.capture = *capture;
     summary.figures = backend->figures();
-    summary.repeats = arguments.number("repeat").value_or(1);
+    summary.repeats = repeats;
     summary.sum_percpu = options.seed.has_value();
     summary.entry_limit = static_cast<size_t>(arguments.number("entries").value_or(32));
     summary.event_limit = static_cast<size_t>(arguments.number("events").value_or(10));
-    summary.event_type = arguments.text_or("event-type", "");
+    summary.event_type = event_type;
     Runner runner{arguments, output, *backend, summary, {}};
     SKEP_TRY(runner.run(*capture));
     if (record != nullptr) {

@@ -49,7 +49,8 @@ Result<int> run_sign(const Arguments& arguments, Output& output) {
     const std::string to = arguments.text_or("output", path), chain = arguments.text_or("chain", "");
     SKEP_ASSIGN(const Buffer file, read_file(path));
     if (!module::is_native_image(file))
-        return Error(Errc::InvalidArgument, "only native modules are signed", {}, "make one with skep compile")
+        return Error(Errc::Malformed, "only native modules are signed",
+                     "it is neither a shared library nor a Windows image", "skep compile makes one of an object")
             .in_file(path);
     if (read_le<uint16_t>(file, 0) == 0x5a4du) {
         SKEP_TRY(sign_pe(path, *key, *certificate, chain, to));
@@ -111,10 +112,8 @@ Result<int> run_keygen(const Arguments& arguments, Output& output) {
     }
     for (const auto& [name, bytes] : files) {
         const std::string path = *folder + "/" + name;
-        SKEP_TRY(write_file(path, *bytes));
-        if (std::string_view(name).ends_with(".key"))
-            std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                                         error);
+        const bool secret = std::string_view(name).ends_with(".key");
+        SKEP_TRY(write_file(path, *bytes, secret ? NewFile::Readers::Owner : NewFile::Readers::Anyone));
     }
     if (output.json)
         output.print(Json::object().set("folder", *folder));

@@ -39,16 +39,14 @@ Result<VerifyOptions> options_from(const Arguments& arguments) {
     if (const auto name = arguments.text("platform")) {
         SKEP_ASSIGN(options.platform, platform_named(*name));
     }
-    if (const auto seconds = arguments.number("timeout"))
-        options.verifier.time_budget_ns = std::min<uint64_t>(*seconds, 1'000'000) * 1'000'000'000;
+    if (arguments.text("timeout")) {
+        SKEP_ASSIGN(const uint64_t seconds, arguments.number_in("timeout", 1, 1'000'000, 1));
+        options.verifier.time_budget_ns = seconds * 1'000'000'000;
+    }
     if (const auto cost = arguments.number("cost-limit")) options.verifier.cost_limit = *cost;
     if (const auto insn = arguments.number("why-safe"))
         options.why_safe = static_cast<isa::InsnIndex>(std::min<uint64_t>(*insn, UINT32_MAX));
     return options;
-}
-
-runtime::TargetTypes target_from(const Arguments& arguments) {
-    return {[path = arguments.text_or("btf", "")] { return read_types_file(path); }};
 }
 
 Result<int> run_verify(const Arguments& arguments, Output& output) {
@@ -66,7 +64,7 @@ Result<int> run_verify(const Arguments& arguments, Output& output) {
         return Error(Errc::InvalidArgument, "a certificate is about one program", {}, "name it with --program");
     if (options.why_safe && chosen.size() != 1)
         return Error(Errc::InvalidArgument, "--why-safe is about one program", {}, "name it with --program");
-    runtime::TargetTypes target = target_from(arguments);
+    SKEP_ASSIGN(runtime::TargetTypes target, target_types(arguments));
     std::vector<Examined> programs;
     for (const uint32_t index : chosen) programs.push_back(examine(spec, index, options, target));
     if (certificate && programs.front().verdict == verifier::Verdict::Accepted)

@@ -58,6 +58,8 @@ class Arguments {
     std::string text_or(std::string_view name, std::string_view otherwise) const;
     /// The value of a Kind::Number option.
     std::optional<uint64_t> number(std::string_view name) const;
+    /// The same, `otherwise` if it was not given. Errors: InvalidArgument unless it is `from` to `to`.
+    Result<uint64_t> number_in(std::string_view name, uint64_t from, uint64_t to, uint64_t otherwise) const;
 
     void set(std::string name, std::string value) { values_.insert_or_assign(std::move(name), std::move(value)); }
 
@@ -88,7 +90,8 @@ struct Call {
     Arguments arguments;
     bool json = false;
     bool pretty = false;
-    std::string message;  ///< help, or a generated text
+    std::string message;  ///< help, or a generated text; with exit_usage what is wrong
+    std::string hint;     ///< with exit_usage
     int exit_code = exit_done;
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of commands, and the frame that runs one of them.
+#include <fmt/format.h>
+
 #include "cli/command.hpp"
 #include "cli/json.hpp"
 
@@ -77,6 +79,13 @@ std::optional<uint64_t> Arguments::number(std::string_view name) const {
     return std::stoull(at->second, nullptr, 0);  // the parser let only numbers in
 }
 
+Result<uint64_t> Arguments::number_in(std::string_view name, uint64_t from, uint64_t to, uint64_t otherwise) const {
+    const uint64_t value = number(name).value_or(otherwise);
+    if (value >= from && value <= to) return value;
+    return Error(Errc::InvalidArgument, fmt::format("--{}: {} is out of range", name, value),
+                 fmt::format("it is a number from {} to {}", from, to));
+}
+
 int exit_code_of(Errc code) {
     if (code == Errc::Rejected) return exit_no;
     if (code == Errc::Undecided || code == Errc::Unsupported || code == Errc::LimitExceeded) return exit_undecided;
@@ -92,7 +101,7 @@ int main_with(std::span<const std::string> words, Output& output) {
         if (call.exit_code == exit_done) {
             output.out(call.message);
         } else {
-            output.print(Error(Errc::InvalidArgument, call.message, {}, "skep --help lists the commands and options"));
+            output.print(Error(Errc::InvalidArgument, call.message, {}, call.hint));
         }
         return call.exit_code;
     }

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <optional>
+#include <utility>
 
 #include "elf/elf.hpp"
 
@@ -16,40 +16,96 @@ namespace skep::cli {
 
 namespace {
 
-struct Closer {
-    void operator()(std::FILE* file) const {
-        if (file != stdin && file != stdout) std::fclose(file);
-    }
-};
-using File = std::unique_ptr<std::FILE, Closer>;
-
-Error failure(const std::string& path, std::string_view what) {
-    const int error = errno;
+Error failure_of(const std::string& path, std::string_view what, int error) {
     return Error(Errc::CannotRead, fmt::format("{} could not be {}", path, what), std::strerror(error)).in_file(path);
 }
 
 }  // namespace
 
 Result<std::vector<std::byte>> read_file(const std::string& path) {
+    struct Closer {
+        void operator()(std::FILE* file) const {
+            if (file != stdin) std::fclose(file);
+        }
+    };
     errno = 0;
-    const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
-    if (file == nullptr) return failure(path, "opened");
+    const std::unique_ptr<std::FILE, Closer> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
+    if (file == nullptr) return failure_of(path, "opened", errno);
     std::vector<std::byte> bytes;
     std::byte part[65536];
-    for (size_t got; (got = std::fread(part, 1, sizeof(part), file.get())) != 0;)
+    for (size_t got; (got = std::fread(part, 1, sizeof(part), file.get())) != 0;) {
+        if (got > largest_file_bytes - bytes.size())
+            return Error(Errc::CannotRead, fmt::format("{} is too large", path),
+                         fmt::format("files of up to {} MiB are read", largest_file_bytes >> 20))
+                .in_file(path);
         bytes.insert(bytes.end(), part, part + got);
-    if (std::ferror(file.get()) != 0) return failure(path, "read");
+    }
+    if (std::ferror(file.get()) != 0) return failure_of(path, "read", errno);
     return bytes;
 }
 
-Result<void> write_file(const std::string& path, Bytes bytes) {
+Error NewFile::failure(std::string_view what, int error) const { return failure_of(path_, what, error); }
+
+Result<NewFile> NewFile::open(const std::string& path, Readers readers) {
+    NewFile out;
+    out.path_ = path;
     errno = 0;
-    const File file(path == "-" ? stdout : std::fopen(path.c_str(), "wb"));
-    if (file == nullptr) return failure(path, "opened for writing");
-    if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
-        return failure(path, "written");
-    if (std::fflush(file.get()) != 0) return failure(path, "written");
+    out.beside_ = host::beside(path);
+    if (out.beside_) {
+        out.name_ = out.beside_->made;
+        std::remove(out.name_.c_str());  // left behind by a process of the same number
+        host::set_unfinished(out.name_, true);
+        out.file_.reset(host::create(out.name_, readers == Readers::Owner));
+        if (out.file_ != nullptr) return out;
+        host::set_unfinished(out.name_, false);
+        out.beside_.reset();
+        // The folder takes no new file: the old one may still take new contents.
+    }
+    out.name_ = path;
+    out.file_.reset(std::fopen(path.c_str(), "wb"));
+    if (out.file_ == nullptr) return out.failure("opened for writing", errno);
+    return out;
+}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      name_(std::move(other.name_)),
+      beside_(std::exchange(other.beside_, std::nullopt)),
+      file_(std::move(other.file_)),
+      error_(other.error_) {}
+
+NewFile::~NewFile() {
+    file_.reset();
+    if (!beside_) return;
+    std::remove(name_.c_str());
+    host::set_unfinished(name_, false);
+}
+
+void NewFile::write(Bytes bytes) {
+    if (error_ == 0 && std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size())
+        error_ = errno != 0 ? errno : EIO;
+}
+
+Result<void> NewFile::finish() {
+    if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
+    if (error_ != 0) return failure("written", error_);
+    if (!beside_) return {};
+    if (!host::take_place(*beside_)) return failure("written", errno);
+    host::set_unfinished(name_, false);
+    beside_.reset();
     return {};
+}
+
+Result<void> write_file(const std::string& path, Bytes bytes, NewFile::Readers readers) {
+    if (path == "-") {
+        errno = 0;
+        if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+            return failure_of("standard output", "written", errno);
+        return {};
+    }
+    SKEP_ASSIGN(NewFile file, NewFile::open(path, readers));
+    file.write(bytes);
+    return file.finish();
 }
 
 Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path) {
@@ -71,6 +127,19 @@ Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path)
     Result<btf::Btf> parsed = btf::Btf::parse(types);
     if (!parsed) return std::move(parsed).error().in_file(name);
     return std::make_shared<const btf::Btf>(*std::move(parsed));
+}
+
+Result<runtime::TargetTypes> target_types(const Arguments& arguments) {
+    const auto path = arguments.text("btf");
+    if (!path) return runtime::TargetTypes{[] { return read_types_file({}); }};
+    SKEP_ASSIGN(std::shared_ptr<const btf::Btf> types, read_types_file(*path));
+    return runtime::TargetTypes{[types] { return Result<std::shared_ptr<const btf::Btf>>(types); }};
+}
+
+Result<std::string> readable_types(const Arguments& arguments) {
+    const std::string path = arguments.text_or("btf", "");
+    if (!path.empty()) SKEP_TRY(read_types_file(path));
+    return path;
 }
 
 Result<object::ObjectSpec> read_object_file(const std::string& path) {

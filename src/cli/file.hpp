@@ -2,24 +2,74 @@
 // Whole files, as commands read and write them; "-" is standard input or output.
 #pragma once
 
+#include <cstdio>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "btf/btf.hpp"
+#include "cli/command.hpp"
+#include "cli/os/host.hpp"
 #include "object/object_spec.hpp"
+#include "runtime/load/link_program.hpp"
 
 namespace skep::cli {
 
+/// Files are read whole: none of them may have more bytes.
+constexpr size_t largest_file_bytes = size_t{1} << 30;
+
 /// Errors: CannotRead, with the file and the system's reason.
 Result<std::vector<std::byte>> read_file(const std::string& path);
+
+/// A file that appears whole or not at all: it is made beside its place and takes it at the end, so that a failure, or
+/// the user's interruption, leaves what was there before. Devices and pipes are written as they are.
+class NewFile {
+  public:
+    enum class Readers : uint8_t { Anyone, Owner };
+
+    /// Errors: CannotRead.
+    static Result<NewFile> open(const std::string& path, Readers readers = Readers::Anyone);
+    NewFile(NewFile&& other) noexcept;
+    NewFile& operator=(NewFile&&) = delete;
+    /// Without finish(): nothing was written.
+    ~NewFile();
+
+    /// Appends; that it failed is said by finish().
+    void write(Bytes bytes);
+    void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+    /// For whoever writes it by name instead, and has closed it before finish().
+    const std::string& name() const { return name_; }
+    /// Errors: CannotRead (not everything could be written).
+    Result<void> finish();
+
+  private:
+    struct Closer {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+
+    NewFile() = default;
+    Error failure(std::string_view what, int error) const;
+
+    std::string path_, name_;
+    std::optional<host::Beside> beside_;
+    std::unique_ptr<std::FILE, Closer> file_;
+    int error_ = 0;  ///< of the first write that failed
+};
+
 /// Errors: CannotRead.
-Result<void> write_file(const std::string& path, Bytes bytes);
+Result<void> write_file(const std::string& path, Bytes bytes, NewFile::Readers readers = NewFile::Readers::Anyone);
 /// The types in a file: BTF as the kernel shows it, or an ELF file that has a .BTF section. An empty name: those of the
 /// running kernel. Errors: CannotRead and those of elf::File::read and btf::Btf::parse; Unresolved without the section.
 Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path);
+/// The types that --btf names, read now, so that a file which is none is refused even where nothing needs it; without
+/// it those of the running kernel, read when they are needed. Errors: those of read_types_file.
+Result<runtime::TargetTypes> target_types(const Arguments& arguments);
+/// The name that --btf gives, of a file that was seen to hold types; empty without it. Errors: as above.
+Result<std::string> readable_types(const Arguments& arguments);
 /// The object in a file. Errors: CannotRead and those of object::read_object.
 Result<object::ObjectSpec> read_object_file(const std::string& path);
 

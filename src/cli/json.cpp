@@ -102,7 +102,11 @@ Result<Json> parse_json(std::string_view text) {
     try {
         return from_library(Library::parse(text.begin(), text.end()));
     } catch (const Library::exception& e) {
-        return Error(Errc::Syntax, "the text is not JSON", e.what());
+        // Its messages begin with "[json.exception.parse_error.101] ", which helps nobody.
+        const std::string_view said = e.what();
+        const size_t bracket = said.starts_with('[') ? said.find("] ") : std::string_view::npos;
+        return Error(Errc::Syntax, "the text is not JSON",
+                     std::string(bracket == std::string_view::npos ? said : said.substr(bracket + 2)));
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/module_options.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -52,6 +54,18 @@ Result<module::CheckOptions> check_options(const Arguments& arguments) {
             false;
     }
     return out;
+}
+
+bool asks_policy(const Arguments& arguments) {
+    return arguments.text("policy") || !runtime::unverified_programs_possible();
+}
+
+Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options,
+                            const std::string& engine) {
+    const auto& engines = options.policy.engines;
+    if (!asks_policy(arguments) || std::ranges::find(engines, engine) != engines.end()) return {};
+    return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", engine),
+                 "its line \"engine\" does not name it", "skep policy show prints what is allowed");
 }
 
 }  // namespace skep::cli

@@ -12,6 +12,12 @@ namespace skep::cli {
 /// --unverified in a production build.
 Result<module::CheckOptions> check_options(const Arguments& arguments);
 
+/// Whether the policy says who may run programs: a production build always asks it, another one where --policy names
+/// one.
+bool asks_policy(const Arguments& arguments);
+/// Errors: AccessDenied if it is asked and does not name `engine`.
+Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine);
+
 /// The options behind it, for tables: insert into a command's list.
 #define SKEP_MODULE_OPTIONS                                                                           \
     {"--policy", Kind::File, "FILE", "what is allowed (built-in defaults)"},                          \

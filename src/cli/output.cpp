@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "cli/json.hpp"
 #include "cli/os/host.hpp"
@@ -13,7 +15,17 @@ namespace skep::cli {
 
 Output Output::standard() {
     Output output;
-    output.out = [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); };
+    const auto failed = std::make_shared<int>(0);
+    output.out = [failed](std::string_view text) {
+        errno = 0;
+        if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && *failed == 0)
+            *failed = errno != 0 ? errno : EIO;
+    };
+    output.flush = [failed] {
+        errno = 0;
+        if (std::fflush(stdout) != 0 && *failed == 0) *failed = errno != 0 ? errno : EIO;
+        return *failed;
+    };
     output.err = [](std::string_view text) {
         std::fflush(stdout);
         std::fwrite(text.data(), 1, text.size(), stderr);

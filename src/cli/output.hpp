@@ -15,9 +15,11 @@ class Json;
 struct Output {
     std::function<void(std::string_view)> out;  ///< results
     std::function<void(std::string_view)> err;  ///< errors, warnings, progress
-    bool json = false;                          ///< results and errors as JSON on `out`
-    bool pretty = false;                        ///< JSON with line breaks
-    bool colour_out = false;                    ///< escape sequences allowed on `out`
+    /// Sends `out` on its way. 0, or the errno that kept something from arriving.
+    std::function<int()> flush = [] { return 0; };
+    bool json = false;        ///< results and errors as JSON on `out`
+    bool pretty = false;      ///< JSON with line breaks
+    bool colour_out = false;  ///< escape sequences allowed on `out`
     bool colour_err = false;
     bool progress = false;  ///< `out` is a terminal that somebody watches
 

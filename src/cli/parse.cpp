@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <list>
 
 #include "cli/command.hpp"
@@ -56,6 +57,69 @@ void add_option(CLI::App& app, const OptionSpec& spec, std::list<Slot>& slots) {
     }
 }
 
+/// How many letters have to be put in, left out or changed to make one word of the other.
+size_t distance(std::string_view a, std::string_view b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t changed = corner + (a[i - 1] == b[j - 1] ? 0 : 1);
+            corner = row[j];
+            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row[b.size()];
+}
+
+/// The word that was probably meant; nothing if none is near.
+std::string nearest(std::string_view word, const std::vector<std::string>& words) {
+    std::string best;
+    size_t best_distance = word.size() < 6 ? 2 : 3;
+    for (const std::string& one : words) {
+        const size_t now = distance(word, one);
+        if (now < best_distance) {
+            best = one;
+            best_distance = now;
+        }
+    }
+    return best;
+}
+
+std::vector<std::string> option_flags(const Command* command) {
+    std::vector<std::string> flags;
+    for (const OptionSpec& spec : global_options()) flags.push_back("--" + std::string(spec.name()));
+    if (command == nullptr) return flags;
+    for (const OptionSpec& spec : command->options) flags.push_back("--" + std::string(spec.name()));
+    return flags;
+}
+
+const OptionSpec* find_option(const Command* command, std::string_view flag) {
+    if (command == nullptr) return nullptr;
+    for (const OptionSpec& spec : command->options)
+        if (flag == "--" + std::string(spec.name()) || spec.flags.starts_with(std::string(flag) + ",")) return &spec;
+    return nullptr;
+}
+
+/// What is wrong with a call, in our own words; `rest` are the words that nothing takes.
+std::string words_of(const CLI::ParseError& error, const Command* command, const std::vector<std::string>& rest) {
+    const std::string where = command != nullptr ? "skep " + std::string(command->name) : "skep";
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !rest.empty()) {
+        if (rest.front().size() > 1 && rest.front().starts_with('-'))
+            return fmt::format("{} has no option {}", where, rest.front());
+        return fmt::format("{} takes no further argument \"{}\"", where, rest.front());
+    }
+    const std::string said = error.what();
+    const std::string flag = said.substr(0, said.find(':'));
+    if (const OptionSpec* spec = find_option(command, flag);
+        spec != nullptr && dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+        return spec->kind == Kind::Flag ? fmt::format("{} takes no value", flag)
+                                        : fmt::format("{} needs a value: {} {}", flag, flag, spec->value);
+    }
+    return said;
+}
+
 }  // namespace
 
 Call parse(std::span<const std::string> words) {
@@ -94,21 +158,32 @@ Call parse(std::span<const std::string> words) {
             if (slot.name == name) return slot.flag;
         return false;
     };
-    const auto usage = [&](std::string message) {
-        call.json = std::find(words.begin(), words.end(), "--json") != words.end();
+    const auto first = std::ranges::find_if(words, [](const std::string& word) { return !word.starts_with('-'); });
+    const Command* const named = first != words.end() ? find_command(*first) : nullptr;
+    const auto usage = [&](std::string message, std::string meant = {}) {
+        const auto said = [&](std::string_view flag) { return std::ranges::find(words, flag) != words.end(); };
+        call.pretty = said("--pretty");
+        call.json = call.pretty || said("--json") || said("-j");
         call.command = nullptr;
         call.message = std::move(message);
+        call.hint = named != nullptr ? fmt::format("skep help {} lists what it takes", named->name)
+                                     : "skep --help lists the commands and options";
+        if (!meant.empty()) call.hint = fmt::format("did you mean {}? {}", meant, call.hint);
         call.exit_code = exit_usage;
         return call;
     };
 
-    if (!words.empty() && !words[0].starts_with('-') && find_command(words[0]) == nullptr)
-        return usage(fmt::format("there is no command \"{}\"", words[0]));
+    if (first == words.begin() && first != words.end() && named == nullptr) {
+        std::vector<std::string> names;
+        for (const Command* command : commands()) names.emplace_back(command->name);
+        return usage(fmt::format("there is no command \"{}\"", words[0]), nearest(words[0], names));
+    }
     std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 takes them from the back
     try {
         app.parse(reversed);
     } catch (const CLI::ParseError& error) {
-        return usage(error.what());
+        const std::vector<std::string> rest = app.remaining(true);
+        return usage(words_of(error, named, rest), rest.empty() ? "" : nearest(rest.front(), option_flags(named)));
     }
     call.json = given("json") || given("pretty");
     call.pretty = given("pretty");

@@ -120,7 +120,7 @@ class Replay(unittest.TestCase):
     def test_damaged_records(self):
         record = self.record("firewall", self.engines[0])
         lines = record.read_text().split("\n")
-        for change, because in ((lambda l: l.__setitem__(0, "skep-record 2"), "no record, or one of another version"),
+        for change, because in ((lambda l: l.__setitem__(0, "skep-record 2"), "a record of another version"),
                                 (lambda l: l.__setitem__(3, "seed x"), "line 4 of the record is not understood"),
                                 (lambda l: l.__setitem__(7, "object 0g"), "line 8 of the record is not understood"),
                                 (lambda l: l.__delitem__(slice(5, None)), "ends inside its head"),

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "cli/os/host.hpp"
 #if defined(__linux__)
@@ -29,6 +33,69 @@ unsigned columns() {
 }
 
 void prepare_streams() {}
+
+std::optional<Beside> beside(const std::string& path) {
+    Beside files{{}, path};
+    struct stat status = {};
+    if (stat(path.c_str(), &status) == 0) {
+        if (!S_ISREG(status.st_mode)) return std::nullopt;
+        const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), &std::free);
+        if (real == nullptr) return std::nullopt;
+        files.place = real.get();
+    }
+    files.made = files.place + ".part-" + std::to_string(getpid());
+    return files;
+}
+
+std::FILE* create(const std::string& path, bool owner_only) {
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, owner_only ? 0600 : 0666);
+    if (fd < 0) return nullptr;
+    std::FILE* const file = fdopen(fd, "wb");
+    if (file == nullptr) close(fd);
+    return file;
+}
+
+bool take_place(const Beside& files) {
+    struct stat status = {};
+    if (stat(files.place.c_str(), &status) == 0 && chmod(files.made.c_str(), status.st_mode & 07777) != 0) return false;
+    return rename(files.made.c_str(), files.place.c_str()) == 0;
+}
+
+namespace {
+
+/// What a signal handler may read: names in place, each valid while its mark is set.
+struct Unfinished {
+    std::atomic<bool> set = false;
+    char path[4096] = {};
+};
+Unfinished unfinished_files[8];
+
+void clean_up(int number) {
+    for (const Unfinished& file : unfinished_files)
+        if (file.set.load()) unlink(file.path);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+}  // namespace
+
+void set_unfinished(const std::string& path, bool unfinished) {
+    for (Unfinished& file : unfinished_files) {
+        if (!unfinished) {
+            if (file.set.load() && path == file.path) file.set.store(false);
+        } else if (!file.set.load() && path.size() < sizeof file.path) {
+            memcpy(file.path, path.c_str(), path.size() + 1);
+            file.set.store(true);
+            break;
+        }
+    }
+    struct sigaction ours = {};
+    ours.sa_handler = clean_up;
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction now = {};  // who ignores a signal (nohup) goes on doing so
+        if (sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) sigaction(number, &ours, nullptr);
+    }
+}
 
 namespace {
 

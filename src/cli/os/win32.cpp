@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <io.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "cli/os/host.hpp"
@@ -35,6 +36,30 @@ void prepare_streams() {
     _setmode(1, _O_BINARY);
     _setmode(2, _O_BINARY);
 }
+
+std::optional<Beside> beside(const std::string& path) {
+    constexpr DWORD all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    const HANDLE file = CreateFileA(path.c_str(), 0, all, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
+    if (file != INVALID_HANDLE_VALUE) {
+        const bool plain = GetFileType(file) == FILE_TYPE_DISK;
+        CloseHandle(file);
+        if (!plain) return std::nullopt;
+    }
+    return Beside{path + ".part-" + std::to_string(GetCurrentProcessId()), path};
+}
+
+std::FILE* create(const std::string& path, bool) {
+    // Who may read a new file is inherited from its folder here.
+    return std::fopen(path.c_str(), "wb");
+}
+
+bool take_place(const Beside& files) {
+    if (MoveFileExA(files.made.c_str(), files.place.c_str(), MOVEFILE_REPLACE_EXISTING) != 0) return true;
+    errno = EACCES;
+    return false;
+}
+
+void set_unfinished(const std::string&, bool) {}  // a file that is open cannot be removed here
 
 namespace {
 

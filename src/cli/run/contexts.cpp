@@ -120,8 +120,9 @@ std::string field_text(const FieldRow& field, Bytes context) {
 Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options,
                           const std::string& file, Output& output) {
     SKEP_ASSIGN(const std::vector<std::byte> text, read_file(file));
-    SKEP_ASSIGN(const Json json, parse_json({reinterpret_cast<const char*>(text.data()), text.size()}));
-    const auto* list = json.as<Json::Array>();
+    const Result<Json> json = parse_json({reinterpret_cast<const char*>(text.data()), text.size()});
+    if (!json) return Error(json.error()).in_file(file);
+    const auto* list = json->as<Json::Array>();
     if (list == nullptr) return Error(Errc::InvalidArgument, "a list of contexts is wanted").in_file(file);
 
     runtime::LoadOptions load;

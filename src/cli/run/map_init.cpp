@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "cli/file.hpp"
 #include "cli/run/values.hpp"
 
 namespace skep::cli {
@@ -24,12 +23,6 @@ bool holds_maps(const object::MapSpec& map) {
 }
 
 }  // namespace
-
-Result<MapInit> MapInit::read(const std::string& path) {
-    if (path.empty()) return parse({}, path);
-    SKEP_ASSIGN(const Buffer text, read_file(path));
-    return parse(text, path);
-}
 
 Result<MapInit> MapInit::parse(Bytes text, const std::string& path) {
     MapInit init;
@@ -82,6 +75,11 @@ Result<void> MapInit::apply_globals(object::ObjectSpec& spec) const {
         std::copy(bytes->begin(), bytes->end(), initial.begin() + global->offset);
     }
     return {};
+}
+
+bool MapInit::names_maps() const {
+    const Json::Object* maps = json_.as<Json::Object>();
+    return maps != nullptr && std::ranges::any_of(*maps, [](const auto& one) { return one.first != globals_word; });
 }
 
 Result<void> MapInit::apply(const object::ObjectSpec& spec, Backend& backend) const {

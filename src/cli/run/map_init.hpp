@@ -15,9 +15,7 @@ namespace skep::cli {
 
 class MapInit {
   public:
-    /// An empty `path` gives an empty initialisation. Errors: those of reading and of parse_json.
-    static Result<MapInit> read(const std::string& path);
-    /// The same from its text; `name` is for messages. No text: an empty one.
+    /// From its text; `name` is for messages. No text: an empty one. Errors: those of parse_json, Syntax.
     static Result<MapInit> parse(Bytes text, const std::string& name);
 
     /// Programs that program arrays are given.
@@ -27,6 +25,8 @@ class MapInit {
     /// Global variables: changes the initial bytes of the object's data maps, before it is loaded. Errors: Unresolved
     /// (no such variable, or no such map), InvalidArgument (a value that does not fit).
     Result<void> apply_globals(object::ObjectSpec& spec) const;
+    /// Whether it names a map, not only global variables.
+    bool names_maps() const;
     /// Everything else, into the loaded maps.
     Result<void> apply(const object::ObjectSpec& spec, Backend& backend) const;
 

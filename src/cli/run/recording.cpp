@@ -220,10 +220,8 @@ Result<void> Recording::finish(const object::ObjectSpec& spec, Backend& backend)
 }
 
 Result<std::unique_ptr<RecordWriter>> RecordWriter::create(const std::string& path, const RecordHead& head) {
-    std::unique_ptr<RecordWriter> out(new RecordWriter());
-    out->file_ = std::fopen(path.c_str(), "wb");
-    if (out->file_ == nullptr)
-        return Error(Errc::CannotRead, fmt::format("{} could not be opened for writing", path)).in_file(path);
+    SKEP_ASSIGN(NewFile file, NewFile::open(path));
+    std::unique_ptr<RecordWriter> out(new RecordWriter(std::move(file)));
     for (const std::string& text :
          {std::string(first_line), "engine " + head.engine, "program " + head.program,
           fmt::format("seed {}", head.seed), fmt::format("ifindex {}", head.ifindex), "personality " + head.personality,
@@ -232,20 +230,12 @@ Result<std::unique_ptr<RecordWriter>> RecordWriter::create(const std::string& pa
     return out;
 }
 
-RecordWriter::~RecordWriter() {
-    if (file_ != nullptr) std::fclose(file_);
-}
-
 void RecordWriter::take(std::string text) {
     text += '\n';
-    failed_ = std::fwrite(text.data(), 1, text.size(), file_) != text.size() || failed_;
+    file_.write(text);
 }
 
-Result<void> RecordWriter::close() {
-    failed_ = std::fclose(std::exchange(file_, nullptr)) != 0 || failed_;
-    if (failed_) return Error(Errc::CannotRead, "the record could not be written");
-    return {};
-}
+Result<void> RecordWriter::close() { return file_.finish(); }
 
 Result<Record> Record::parse(Bytes bytes) {
     Record out;
@@ -261,11 +251,12 @@ Result<Record> Record::parse(Bytes bytes) {
             return Error(Errc::Syntax, fmt::format("line {} of the record is not understood", number + 1), why);
         };
         if (number == 0) {
-            if (line != first_line)
-                return Error(Errc::Unsupported, "this is no record, or one of another version",
-                             fmt::format("its first line is not \"{}\"", first_line),
-                             "skep run --record makes records");
-            continue;
+            if (line == first_line) continue;
+            const std::string_view name = first_line.substr(0, first_line.rfind(' ') + 1);
+            const bool record = line.starts_with(name);
+            return Error(record ? Errc::Unsupported : Errc::Malformed,
+                         record ? "a record of another version" : "this is no record",
+                         fmt::format("its first line is not \"{}\"", first_line), "skep run --record makes records");
         }
         if (number >= std::size(words)) {
             out.lines.emplace_back(line);

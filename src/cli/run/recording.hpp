@@ -11,13 +11,13 @@
 //   map NAME / entry KEY VALUE... / event HEX ...   once, behind the last run
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cli/file.hpp"
 #include "cli/run/backend.hpp"
 #include "maps/map.hpp"
 #include "runtime/load/loaded_object.hpp"
@@ -76,16 +76,15 @@ class RecordWriter final : public Recording {
   public:
     /// Errors: CannotRead.
     static Result<std::unique_ptr<RecordWriter>> create(const std::string& path, const RecordHead& head);
-    ~RecordWriter() override;
     /// Errors: CannotRead (not everything could be written).
     Result<void> close();
 
   private:
+    explicit RecordWriter(NewFile file) : file_(std::move(file)) {}
     void take(std::string text) override;
     std::optional<uint64_t> recorded_result(std::string_view) override { return std::nullopt; }
 
-    std::FILE* file_ = nullptr;
-    bool failed_ = false;
+    NewFile file_;
 };
 
 /// A file of records, read whole.
@@ -93,7 +92,7 @@ struct Record {
     RecordHead head;
     std::vector<std::string> lines;  ///< from the first "run" on
 
-    /// Errors: Syntax (which line), Unsupported (another version).
+    /// Errors: Malformed (no record), Unsupported (another version), Syntax (which line), Truncated.
     static Result<Record> parse(Bytes text);
 };
 
