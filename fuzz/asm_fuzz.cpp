@@ -5,17 +5,9 @@
 // seeds: src/isa/asm_test.cpp
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "isa/assemble.hpp"
-
-namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
-
-}  // namespace
+#include "require.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace skep;

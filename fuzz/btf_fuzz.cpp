@@ -4,24 +4,13 @@
 //
 // seeds: build/dev/tests/objects/*.btf
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "btf/btf_ext.hpp"
 #include "btf/core.hpp"
 #include "btf/dump.hpp"
+#include "require.hpp"
 
 using namespace skep;
-
-namespace {
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Bytes bytes = std::as_bytes(std::span(data, size));

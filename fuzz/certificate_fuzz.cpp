@@ -4,11 +4,11 @@
 // The first byte picks the program and what the rest is: a certificate's bytes after its digest, or a script of changes
 // to the good one.
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "isa/assemble.hpp"
+#include "require.hpp"
 #include "verifier/certificate/certificate.hpp"
 #include "verifier/check/checker.hpp"
 #include "verifier/verify.hpp"
@@ -16,10 +16,6 @@
 namespace {
 
 using namespace skep;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 struct Case {
     verifier::Subject subject;

@@ -3,25 +3,17 @@
 // and what it gives can be linked, relocated, listed and written as text, or says why not.
 //
 // seeds: build/dev/tests/objects/*.o /usr/lib/x86_64-linux-gnu/bpf/*.o
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "cli/inspect.hpp"
 #include "isa/insn.hpp"
 #include "object/link.hpp"
 #include "object/relocate.hpp"
+#include "require.hpp"
 
 using namespace skep;
 
 namespace {
-
-/// The contract is the fuzzer's business, not only the absence of crashes.
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
 
 uint64_t bytes_held(const object::MapSpec& map) {
     uint64_t sum = sizeof(map) + map.name.size() + map.initial.size() + map.slots.size() * sizeof(map.slots[0]);

@@ -4,18 +4,10 @@
 // seeds: build/dev/tests/objects/*.o
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "base/bytes.hpp"
 #include "isa/assemble.hpp"
-
-namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
-
-}  // namespace
+#include "require.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace skep;

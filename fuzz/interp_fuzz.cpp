@@ -4,7 +4,6 @@
 //
 // seeds: build/dev/tests/objects/*.o
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/bytes.hpp"
@@ -12,14 +11,11 @@
 #include "isa/insn.hpp"
 #include "platform/helper.hpp"
 #include "program/unverified.hpp"
+#include "require.hpp"
 
 namespace {
 
 using namespace skep;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 uint64_t add_up(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, skep_runtime_context*) {
     return r1 + 3 * r2 + 5 * r3 + 7 * r4 + 11 * r5;

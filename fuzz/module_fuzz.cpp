@@ -5,22 +5,18 @@
 //
 // seeds: build/*/examples/*.so
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/sha256.hpp"
 #include "module/descriptor.hpp"
 #include "module/image.hpp"
 #include "module/signature.hpp"
+#include "require.hpp"
 
 namespace {
 
 using namespace skep;
 using namespace skep::module;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 bool inside(Bytes part, Bytes whole) {
     return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());

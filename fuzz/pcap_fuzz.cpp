@@ -5,16 +5,12 @@
 // seeds: examples/traffic/*.pcap
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "hooks/pcap/capture.hpp"
+#include "require.hpp"
 
 namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 void check_error(const skep::Error& error, size_t size) {
     require(!error.what().empty() && !error.to_string().empty());

@@ -5,7 +5,6 @@
 //
 // seeds: build/*/tests/objects/*.o, build/*/examples/*.o
 #include <cstdint>
-#include <cstdlib>
 
 #include "object/link.hpp"
 #include "platform/platforms/platform.hpp"
@@ -13,14 +12,7 @@
 #include "program/needs.hpp"
 #include "program/personality.hpp"
 #include "program/translate.hpp"
-
-namespace {
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
-
-}  // namespace
+#include "require.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace skep;

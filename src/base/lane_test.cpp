@@ -72,12 +72,17 @@ TEST(Lanes, FourTimesMoreThreadsThanLanesSumExactly) {
     lanes->destroy();
 }
 
+/// Retires a new object, which counts itself in `freed` when it goes.
+void retire_one(Lanes& lanes, std::atomic<int>& freed) {
+    auto* object = new Object;
+    object->freed = &freed;
+    lanes.retire(object, free_object);
+}
+
 TEST(Epoch, WhatIsRetiredWhileNobodyRunsGoesAtOnce) {
     Lanes* lanes = Lanes::create(2);
     std::atomic<int> freed = 0;
-    auto* object = new Object;
-    object->freed = &freed;
-    lanes->retire(object, free_object);
+    retire_one(*lanes, freed);
     EXPECT_EQ(freed, 1);
     lanes->destroy();
 }
@@ -87,9 +92,7 @@ TEST(Epoch, NothingIsFreedWhileALaneFromBeforeIsHeld) {
     std::atomic<int> freed = 0;
     const uint32_t holder = lanes->acquire();
     for (int i = 0; i < 100; ++i) {
-        auto* object = new Object;
-        object->freed = &freed;
-        lanes->retire(object, free_object);
+        retire_one(*lanes, freed);
         lanes->release(lanes->acquire());
     }
     EXPECT_EQ(freed, 0);
@@ -103,9 +106,7 @@ TEST(Epoch, AQuiescentHolderHoldsNothingBack) {
     Lanes* lanes = Lanes::create(2);
     std::atomic<int> freed = 0;
     const uint32_t holder = lanes->acquire();
-    auto* object = new Object;
-    object->freed = &freed;
-    lanes->retire(object, free_object);
+    retire_one(*lanes, freed);
     lanes->quiesce(holder);
     lanes->drain();
     EXPECT_EQ(freed, 1);
@@ -117,9 +118,7 @@ TEST(Epoch, ALaneTakenAfterARetirementDoesNotHoldItBack) {
     Lanes* lanes = Lanes::create(3);
     std::atomic<int> freed = 0;
     const uint32_t before = lanes->acquire();
-    auto* object = new Object;
-    object->freed = &freed;
-    lanes->retire(object, free_object);
+    retire_one(*lanes, freed);
     const uint32_t after = lanes->acquire();
     lanes->release(before);
     lanes->drain();
@@ -148,9 +147,7 @@ TEST(Epoch, ReleasesOfLanesFreeWhatIsLeftOver) {
     Lanes* lanes = Lanes::create(2);
     std::atomic<int> freed = 0;
     const uint32_t holder = lanes->acquire();
-    auto* object = new Object;
-    object->freed = &freed;
-    lanes->retire(object, free_object);
+    retire_one(*lanes, freed);
     lanes->release(holder);
     for (int i = 0; i < 100000 && freed == 0; ++i) lanes->release(lanes->acquire());
     EXPECT_EQ(freed, 1);

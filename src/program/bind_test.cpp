@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,27 @@ std::string error_of(const Result<BoundProgram>& result) {
         EXPECT_EQ(refused.error().code(), Errc::errc) << error_of(refused);               \
         EXPECT_NE(error_of(refused).find(words), std::string::npos) << error_of(refused); \
     } while (false)
+
+/// One access of a context, and what the refusal says of it.
+struct ContextCase {
+    const char* section;
+    const char* text;
+    const char* refused;  ///< null: accepted
+};
+
+/// Each case's text, with `ending` behind it, is bound, or refused in the words of its row.
+void check(std::span<const ContextCase> cases, const std::string& ending) {
+    for (const ContextCase& c : cases) {
+        const auto bound = bind_text(std::string(c.text) + "\n" + ending, c.section);
+        if (c.refused == nullptr) {
+            EXPECT_TRUE(bound.ok()) << c.section << ": " << c.text << "\n" << error_of(bound);
+            continue;
+        }
+        ASSERT_FALSE(bound.ok()) << c.section << ": " << c.text;
+        EXPECT_EQ(bound.error().code(), Errc::Rejected);
+        EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
+    }
+}
 
 TEST(Bind, AHelperNumberBecomesItsCanonicalName) {
     const auto bound = bind_text("call 5\ncall 7\nr0 = 0\nexit");
@@ -333,11 +355,7 @@ TEST(Bind, TheControlBlockIsAnArrayOfBytes) {
 }
 
 TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
-    const struct {
-        const char* section;
-        const char* text;
-        const char* refused;  // null: accepted
-    } cases[] = {
+    const ContextCase cases[] = {
         // xdp: whole 4-byte loads only (xdp_is_valid_access)
         {"xdp", "r0 = *(u32 *)(r1 + 16)", nullptr},
         {"xdp", "r0 = *(u16 *)(r1 + 16)", "field rx_queue_index is 4 bytes"},
@@ -376,24 +394,11 @@ TEST(Bind, EveryRuleOfContextAccessHasTwoSides) {
         {"tc", "r0 = *(s32 *)(r1 + 8)", nullptr},
         {"tc", "r0 = *(s32 *)(r1 + 76)", "pointer"},
     };
-    for (const auto& c : cases) {
-        const auto bound = bind_text(std::string(c.text) + "\nr0 = 0\nexit", c.section);
-        if (c.refused == nullptr) {
-            EXPECT_TRUE(bound.ok()) << c.section << ": " << c.text << "\n" << error_of(bound);
-            continue;
-        }
-        ASSERT_FALSE(bound.ok()) << c.section << ": " << c.text;
-        EXPECT_EQ(bound.error().code(), Errc::Rejected);
-        EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
-    }
+    check(cases, "r0 = 0\nexit");
 }
 
 TEST(Bind, ContextsOfTypesThatNothingHereRunsAreBoundToo) {
-    const struct {
-        const char* section;
-        const char* text;
-        const char* refused;  // null: accepted
-    } cases[] = {
+    const ContextCase cases[] = {
         // cgroup_skb: reads packet pointers and addresses, writes a few fields (cg_skb_is_valid_access)
         {"cgroup_skb/egress", "r0 = *(u32 *)(r1 + 76)", nullptr},
         {"cgroup_skb/egress", "r0 = *(u32 *)(r1 + 140)", "may not read field data_meta"},
@@ -441,16 +446,7 @@ TEST(Bind, ContextsOfTypesThatNothingHereRunsAreBoundToo) {
         {"sockops", "*(u32 *)(r1 + 4) = 1", nullptr},
         {"sockops", "*(u32 *)(r1 + 8) = 1", "may only read field args"},
     };
-    for (const auto& c : cases) {
-        const auto bound = bind_text(std::string(c.text) + "\nr0 = 1\nexit", c.section);
-        if (c.refused == nullptr) {
-            EXPECT_TRUE(bound.ok()) << c.section << ": " << c.text << "\n" << error_of(bound);
-            continue;
-        }
-        ASSERT_FALSE(bound.ok()) << c.section << ": " << c.text;
-        EXPECT_EQ(bound.error().code(), Errc::Rejected);
-        EXPECT_NE(error_of(bound).find(c.refused), std::string::npos) << c.text << "\n" << error_of(bound);
-    }
+    check(cases, "r0 = 1\nexit");
 }
 
 TEST(Bind, ATypeWhoseRulesDependOnTheAttachTypeMustNameIt) {
