@@ -100,6 +100,12 @@ struct Outcome {
     std::array<uint8_t, sizeof map_bytes> map{};
 };
 
+// Not inline: where the two conventions' calls meet in one function, gcc 12 takes them for the same call.
+[[gnu::noinline]] uint64_t enter_other(skep_entry entry, skep_runtime_context* context) {
+    using Entry = OTHER_ABI uint64_t (*)(void*, skep_runtime_context*, const void*);
+    return reinterpret_cast<Entry>(entry.function)(context_bytes, context, entry.self);
+}
+
 Outcome run(const engine::CompiledCode& code, const Helpers& helpers, bool other, uint64_t seed) {
     Choices fill(seed ^ 0x5eed);
     for (size_t i = 0; i < sizeof context_bytes; i += 8) {
@@ -113,12 +119,7 @@ Outcome run(const engine::CompiledCode& code, const Helpers& helpers, bool other
     context.helpers = helpers.data();
     const skep_entry entry = code.entry();
     Outcome out;
-    if (other) {
-        using Entry = OTHER_ABI uint64_t (*)(void*, skep_runtime_context*, const void*);
-        out.r0 = reinterpret_cast<Entry>(entry.function)(context_bytes, &context, entry.self);
-    } else {
-        out.r0 = entry.function(context_bytes, &context, entry.self);
-    }
+    out.r0 = other ? enter_other(entry, &context) : entry.function(context_bytes, &context, entry.self);
     out.fault = context.fault;
     out.frames = context.frames;
     std::memcpy(out.context.data(), context_bytes, sizeof context_bytes);
