@@ -102,8 +102,10 @@ std::string missing_line(const Missing& m) {
     std::string text = m.need->name;
     if (std::holds_alternative<UnknownNumber>(m.need->what))
         text += ": the program's own system defines no such number";
-    else if (!m.since.empty())
+    else if (m.since.starts_with("Linux"))
         text += fmt::format(": since {}", m.since);
+    else if (!m.since.empty())
+        text += fmt::format(": only {} has it", m.since);
     else
         text += ": in no platform's tables";
     return text;

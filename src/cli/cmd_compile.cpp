@@ -5,6 +5,7 @@
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
+#include "cli/table.hpp"
 #include "module/build.hpp"
 
 namespace skep::cli {
@@ -74,9 +75,9 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
                          .set("compiler", built.descriptor.compiler)
                          .set("programs", std::move(programs)));
     } else {
-        output.out(fmt::format("{}: {} bytes, {} program{} for {} ({})\n", *to, bytes.size(),
-                               built.descriptor.programs.size(), built.descriptor.programs.size() == 1 ? "" : "s",
-                               built.descriptor.target, built.descriptor.cpu));
+        output.out(fmt::format("{}: {}, {} for {} ({})\n", *to, count_of(bytes.size(), "byte"),
+                               count_of(built.descriptor.programs.size(), "program"), built.descriptor.target,
+                               built.descriptor.cpu));
     }
     return exit_done;
 }

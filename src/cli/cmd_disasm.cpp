@@ -5,9 +5,11 @@
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
+#include "cli/table.hpp"
 #include "isa/disasm.hpp"
 #include "object/link.hpp"
 #include "platform/helper.hpp"
+#include "program/personality.hpp"
 
 namespace skep::cli {
 
@@ -20,10 +22,12 @@ struct Listing {
     LinkedProgram program;
     std::vector<isa::PlacedInsn> insns;
     isa::Labels labels;
+    platform::Personality personality = platform::Personality::Linux;  ///< whose numbers helpers have
 };
 
-Result<Listing> list(const ObjectSpec& spec, uint32_t index) {
+Result<Listing> list(const ObjectSpec& spec, uint32_t index, platform::Personality personality) {
     Listing listing;
+    listing.personality = personality;
     SKEP_ASSIGN(listing.program, object::link(spec, index));
     SKEP_ASSIGN(listing.insns, isa::decode_all(listing.program.code));
     isa::Labels functions;
@@ -34,7 +38,8 @@ Result<Listing> list(const ObjectSpec& spec, uint32_t index) {
 }
 
 /// What a symbolic operand names: `map counters`, `map .rodata + 16`.
-std::string note(const ObjectSpec& spec, const LinkedProgram& program, const isa::PlacedInsn& placed) {
+std::string note(const ObjectSpec& spec, const Listing& listing, const isa::PlacedInsn& placed) {
+    const LinkedProgram& program = listing.program;
     const isa::Slot& slot = program.code[placed.index];
     const isa::Operation operation = placed.insn.row().operation;
     const auto index = static_cast<uint32_t>(slot.imm);
@@ -53,16 +58,17 @@ std::string note(const ObjectSpec& spec, const LinkedProgram& program, const isa
             if (function.start == target) return "function " + function.name;
     }
     platform::HelperId helper;
-    const bool named = spec.ebpf_for_windows ? platform::helper_from_windows(index, &helper)
-                                             : platform::helper_from_linux(index, &helper);
+    const bool named = listing.personality == platform::Personality::Windows
+                           ? platform::helper_from_windows(index, &helper)
+                           : platform::helper_from_linux(index, &helper);
     if (operation == isa::Operation::Call && named) return platform::helper_name(helper);
     return {};
 }
 
 std::string text_of(const ObjectSpec& spec, const Listing& listing, const Output& output) {
     const LinkedProgram& program = listing.program;
-    std::string text = output.heading(fmt::format("{}: section \"{}\", {} instructions", program.name, program.section,
-                                                  listing.insns.size())) +
+    std::string text = output.heading(fmt::format("{}: section \"{}\", {}", program.name, program.section,
+                                                  count_of(listing.insns.size(), "instruction"))) +
                        "\n";
     auto line = program.lines.begin();
     const object::SourceLine* shown = nullptr;
@@ -77,7 +83,7 @@ std::string text_of(const ObjectSpec& spec, const Listing& listing, const Output
             const std::string source = start == std::string::npos ? "" : line->text.substr(start);
             text += fmt::format("; {}:{}{}{}\n", line->file, line->line, source.empty() ? "" : ": ", source);
         }
-        const std::string comment = note(spec, program, placed);
+        const std::string comment = note(spec, listing, placed);
         text += fmt::format("{:>8}: {}{}\n", placed.index, isa::disassemble(placed.insn, placed.index, listing.labels),
                             comment.empty() ? "" : "  ; " + comment);
     }
@@ -97,7 +103,7 @@ Json json_of(const ObjectSpec& spec, const Listing& listing) {
         insn.set("insn", placed.index).set("text", isa::disassemble(placed.insn, placed.index, listing.labels));
         if (const auto label = listing.labels.find(placed.index); label != listing.labels.end())
             insn.set("label", label->second);
-        if (const std::string comment = note(spec, program, placed); !comment.empty()) insn.set("refers_to", comment);
+        if (const std::string comment = note(spec, listing, placed); !comment.empty()) insn.set("refers_to", comment);
         while (line != program.lines.end() && line->insn < placed.index) ++line;
         if (line != program.lines.end() && line->insn == placed.index) {
             insn.set("source", Json::object()
@@ -124,12 +130,13 @@ Result<int> run_disasm(const Arguments& arguments, Output& output) {
                      "skep inspect lists the object's programs")
             .in_file(path);
     }
+    const auto personality = find_personality(spec).personality.value_or(platform::Personality::Linux);
     Json all = Json::array();
     bool first = true;
     int code = exit_done;
     for (uint32_t i = 0; i < spec.programs.size(); ++i) {
         if (name && spec.programs[i].name != *name) continue;
-        Result<Listing> listing = list(spec, i);
+        Result<Listing> listing = list(spec, i, personality);
         if (!listing) {
             // The other programs are worth seeing all the same.
             const Error error = std::move(listing).error().in_file(path).in_function(spec.programs[i].name);

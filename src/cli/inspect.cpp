@@ -52,11 +52,6 @@ std::string version_text(uint32_t version) {
     return fmt::format("{}.{}.{}", version >> 16, version >> 8 & 0xff, version & 0xff);
 }
 
-/// "2 maps", "1 map".
-std::string counted(size_t count, std::string_view one) {
-    return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
 std::string size_and_type(const ObjectSpec& spec, uint32_t bytes, btf::TypeId type) {
     const std::string text = type_text(spec, type);
     return text.empty() ? fmt::to_string(bytes) : fmt::format("{} ({})", bytes, text);
@@ -103,7 +98,7 @@ std::string inspect_text(const ObjectSpec& spec, const InspectOptions& options,
         if (spec.btf == nullptr) {
             facts.add({"BTF", "none: compile with -g for types, names and source lines"});
         } else {
-            facts.add({"BTF", fmt::format("{}{}", counted(spec.btf->type_count() - 1, "type"),
+            facts.add({"BTF", fmt::format("{}{}", count_of(spec.btf->type_count() - 1, "type"),
                                           spec.btf_ext ? ", source lines and function types" : "")});
         }
         facts.add({"compiled for", finding.personality        ? std::string(personality_name(*finding.personality))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/table.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -60,6 +62,10 @@ std::string grouped(unsigned long long number) {
         digits.insert(at, " ");
     }
     return digits;
+}
+
+std::string count_of(unsigned long long count, std::string_view one) {
+    return fmt::format("{} {}{}", grouped(count), one, count == 1 ? "" : "s");
 }
 
 }  // namespace skep::cli

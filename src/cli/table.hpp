@@ -29,5 +29,7 @@ class Table {
 
 /// 1234567 as "1 234 567".
 std::string grouped(unsigned long long number);
+/// "1 program", "1 234 programs".
+std::string count_of(unsigned long long count, std::string_view one);
 
 }  // namespace skep::cli

@@ -51,6 +51,17 @@ class Text(unittest.TestCase):
         self.assertIn("first: section", out.stdout)
         self.assertIn("second: section", out.stdout)
 
+    def test_helpers_have_the_names_of_the_system_that_any_evidence_tells(self):
+        with open(BINARY_DIR + "/tests/objects/windows.o", "rb") as file:
+            marked = file.read()
+        with tempfile.TemporaryDirectory(prefix="skep-disasm-", dir=BINARY_DIR) as folder:
+            for name, contents in (("marked.o", marked), ("unmarked.o", marked.replace(b".ebpf_for_windows", b".xbpf_for_windows"))):
+                with open(folder + "/" + name, "wb") as file:
+                    file.write(contents)
+                out = skep("disasm", folder + "/" + name, "--program", "strings")
+                self.assertEqual(out.returncode, 0, out.stderr)
+                self.assertRegex(out.stdout, r"call 0x1c +; strncat_s\n", name)
+
     def test_an_unknown_program_is_an_error(self):
         out = skep("disasm", BASICS, "--program", "nobody")
         self.assertEqual(out.returncode, 4)

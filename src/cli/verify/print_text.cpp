@@ -40,10 +40,6 @@ std::string duration(uint64_t ns) {
     return fmt::format("{:.2f} s", static_cast<double>(ns) / 1e9);
 }
 
-std::string count_of(uint64_t count, const char* one) {
-    return fmt::format("{} {}{}", grouped(count), one, count == 1 ? "" : "s");
-}
-
 /// One or more lines behind a word: the following ones are indented as deep.
 std::string paragraph(std::string_view word, std::string_view text) {
     if (text.empty()) return {};
@@ -202,9 +198,11 @@ std::string verdict_text(const object::ObjectSpec& spec, const std::vector<Exami
         accepted += good ? 1 : 0;
         std::string verdict = one.unreadable ? "UNREADABLE" : verifier::verdict_word(one.verdict);
         if (!good && !one.diagnostics.empty()) verdict += " " + one.diagnostics.front().code;
+        const bool searched = one.statistics.steps != 0;  // else linking or binding refused it
         const auto figure = [&](uint64_t value) { return good ? grouped(value) : std::string("-"); };
         table.add({one.program, one.section, verdict, figure(one.cost.instructions), figure(one.cost.helper_calls),
-                   figure(one.cost.stack_bytes), grouped(one.statistics.steps), duration(one.elapsed_ns)});
+                   figure(one.cost.stack_bytes), searched ? grouped(one.statistics.steps) : "-",
+                   searched ? duration(one.elapsed_ns) : "-"});
     }
     text += table.to_string();
     for (const Examined& one : programs) {
