@@ -144,7 +144,10 @@ Loaded load(const Source& source) {
     const engine::LinkTable table;
     const module::DirectProgram one{&executable, &table};
     for (const ModuleColumn& column : module_columns()) {
-        auto built = module::compile_direct(std::span(&one, 1), {column.cpu, column.compiler, {}});
+        module::DirectOptions options;
+        options.cpu = column.cpu;
+        options.compiler = column.compiler;
+        auto built = module::compile_direct(std::span(&one, 1), options);
         if (built) out.modules[column.name] = std::move(built->front());
     }
     return out;

@@ -277,7 +277,8 @@ Source source_of(const std::string& name) {
     source.file = read_file(path);
     source.spec = std::make_shared<const object::ObjectSpec>(must(object::read_object(source.file, path)));
     source.program = must(runtime::choose_program(*source.spec, {}));
-    source.init = must(cli::MapInit::read(fmt::format("{}/{}/maps.json", SKEP_EXAMPLES_SOURCE, name)));
+    const std::string init = fmt::format("{}/{}/maps.json", SKEP_EXAMPLES_SOURCE, name);
+    source.init = must(cli::MapInit::parse(read_file(init), init));
     return source;
 }
 
