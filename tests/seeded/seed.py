@@ -65,7 +65,7 @@ BUGS = [
 # it). prune: whether a state is said to be inside another. refine: what is kept apart, what is forgotten, what is said
 # of loops, and how another attempt differs.
 MUTANTS = [
-    ("join", "join.cpp", "b) {\n        if (a.is_constant() && a == b) return a;", "b) {\n        if (a.is_constant() && (BUG || a == b)) return a;"),
+    ("join", "join.cpp", "whole = false) {\n        if (a.is_constant() && a == b) return a;", "whole = false) {\n        if (a.is_constant() && (BUG || a == b)) return a;"),
     ("join", "join.cpp", "Num n = num::join(na, nb);", "Num n = BUG ? na : num::join(na, nb);"),
     ("join", "join.cpp", "std::max(*ua, *ub)", "(BUG ? std::min(*ua, *ub) : std::max(*ua, *ub))"),
     ("join", "join.cpp", "a.kind[i] == Byte::Const && b.kind[i] == Byte::Const && a.detail[i] == b.detail[i]",
@@ -75,9 +75,10 @@ MUTANTS = [
     ("join", "join.cpp", "if (!a_.is_set(r) || !b_.is_set(r)) continue;\n            widens_",
      "if (BUG && a_.is_set(r) && a_.regs[r].is_constant()) out_.set_reg(r, a_.regs[r]);\n"
      "            if (!a_.is_set(r) || !b_.is_set(r) || (BUG && a_.regs[r].is_constant())) continue;\n            widens_"),
-    ("join", "join.cpp", "if (!linked(f.first, f.second)) make_pair", "if (!BUG && !linked(f.first, f.second)) make_pair"),
+    ("join", "join.cpp", "if (!linked(f.first, f.second, f.whole)) make_pair", "if (!BUG && !linked(f.first, f.second, f.whole)) make_pair"),
     ("join", "join.cpp", "if (a_.packet != no_sym && b_.packet != no_sym) {", "if (a_.packet != no_sym && b_.packet != no_sym && !BUG) {"),
     ("join", "search.cpp", "enqueue(best);", "if (!BUG) enqueue(best);"),
+    ("join", "search.cpp", "enqueue(kept);", "if (!BUG) enqueue(kept);"),
 
     ("widen", "join.cpp", "if (widening.far || t.empty()) {", "if (BUG || widening.far || t.empty()) {"),
     ("widen", "join.cpp", "high = *std::lower_bound(t.begin(), t.end(), high);", "high = BUG ? high : *std::lower_bound(t.begin(), t.end(), high);"),
@@ -88,7 +89,7 @@ MUTANTS = [
      "(uint64_t{1} << ((std::countr_zero(joined.bits.mask) + (BUG ? 1 : 0)) & 63)) - 1;"),
     ("widen", "join.cpp", "out.bits = {joined.bits.value & known, ~known};",
      "if (BUG) out.bits = old.bits; else out.bits = {joined.bits.value & known, ~known};"),
-    ("widen", "join.cpp", "n = widened(na, n, widening_);", "n = widened(na, BUG ? nb : n, widening_);"),
+    ("widen", "join.cpp", "n = widened(na, joined, widening_);", "n = widened(na, BUG ? nb : joined, widening_);"),
     ("widen", "join.cpp", "out.wide = num::Arc<uint64_t>::range(old.umin(), UINT64_MAX);",
      "out.wide = num::Arc<uint64_t>::range(old.umin(), BUG ? std::max<uint64_t>(UINT32_MAX, old.umin()) : UINT64_MAX);"),
     ("widen", "search.cpp", "circle ? node.rounds >= 2 : node.growths >= 60;", "circle ? BUG || node.rounds >= 2 : node.growths >= 60;"),

@@ -199,13 +199,13 @@ class Joining {
         return reduced ? *reduced : wide;
     }
 
-    /// (a, b) as factor * N + k of a pair that is there.
-    std::optional<Val> linked(const Val& a, const Val& b) const {
+    /// (a, b) as factor * N + k of a pair that is there; `whole`: as N + k or k - N.
+    std::optional<Val> linked(const Val& a, const Val& b, bool whole = false) const {
         unsigned tries = 0;
         for (size_t i = pairs_.size(); i-- > 0 && tries < 24; ++tries) {
             const Pair& p = pairs_[i];
             const auto factor = factor_between(p, a, b);
-            if (!factor) continue;
+            if (!factor || (whole && *factor != 1 && *factor != -1)) continue;
             if (!same_terms(p.a, *factor, a) || !same_terms(p.b, *factor, b)) continue;
             const auto f = static_cast<uint64_t>(int64_t{*factor});
             const uint64_t ka = a.k - p.a.k * f, kb = b.k - p.b.k * f;
@@ -237,9 +237,21 @@ class Joining {
         return static_cast<int32_t>(factor);
     }
 
-    Val merge_number(const Val& a, const Val& b) {
+    /// Relations are between symbols: a place in the packet is told in one of its own, so that what is known of the
+    /// length behind it is kept. In loops the counter says more, unless each round makes sure of the same length.
+    bool wants_own(const Pointer& pa, const Pointer& pb) const {
+        const Region &ra = a_[pa.base].region, &rb = b_[pb.base].region;
+        if (ra.kind != RegionKind::Packet || rb.kind != RegionKind::Packet) return false;
+        if (!widening_.head) return true;
+        const auto room_a = upper_difference(a_, pa.offset, Val::symbol(ra.length));
+        const auto room_b = upper_difference(b_, pb.offset, Val::symbol(rb.length));
+        return room_a && room_a == room_b;
+    }
+
+    Val merge_number(const Val& a, const Val& b, bool whole = false) {
         if (a.is_constant() && a == b) return a;
-        if (const auto form = linked(a, b)) return *form;
+        if (const auto form = linked(a, b, whole)) return *form;
+        if (whole) return Val::symbol(make_pair(a, b));
         // A multiple of something: the something gets the symbol, so that others can be told in it.
         const int32_t fa = a.is_single() ? a.a.factor : 0, fb = b.is_single() ? b.a.factor : 0;
         const int32_t f = fa != 0 ? fa : fb;
@@ -268,7 +280,11 @@ class Joining {
         if (pa && pb) {
             const auto base = merge_base(pa->base, pb->base);
             if (!base) return {};
-            return add(Val::symbol(*base), merge_number(pa->offset, pb->offset));
+            const bool whole = wants_own(*pa, *pb);
+            const Val offset = merge_number(pa->offset, pb->offset, whole);
+            if (a_[pa->base].region.kind == RegionKind::Packet && offset.is_shifted_symbol() && places_.size() < 16)
+                places_.push_back(offset.a.sym);
+            return add(Val::symbol(*base), offset);
         }
         if (is_tainted(a_, a) || is_tainted(b_, b)) return {};
         return merge_number(a, b);
@@ -279,7 +295,7 @@ class Joining {
     void link_steps() {
         struct Found {
             Val first, second;
-            bool widens;
+            bool widens, whole;
         };
         std::vector<Found> found;
         uint64_t least = 0;   // distance between two constants
@@ -295,14 +311,18 @@ class Joining {
             }
             const auto step = static_cast<int64_t>(y.k - x.k);
             const int32_t f = x.a.factor;
+            if (pa && wants_own(*pa, *pb)) {
+                found.push_back({x, y, widens_, true});
+                return;
+            }
             if (x.is_single() && x.a == y.a && f > 1 && step % f == 0) {
                 // A multiple of something that moves evenly: the something.
                 const Val unit = Val::symbol(x.a.sym);
-                found.push_back({unit, plus(unit, static_cast<uint64_t>(step / f)), widens_});
+                found.push_back({unit, plus(unit, static_cast<uint64_t>(step / f)), widens_, false});
                 users_.push_back({unit, f, x.k});
                 return;
             }
-            found.push_back({x, y, widens_});
+            found.push_back({x, y, widens_, false});
             if (!widening_.head || !x.is_constant() || step < 1 || step > INT32_MAX) return;
             users_.push_back({Val::constant(0), static_cast<int32_t>(step), x.k});
             const auto distance = static_cast<uint64_t>(step);
@@ -326,7 +346,7 @@ class Joining {
             }
         }
         // Strides of which none is a multiple of the other (arrays of different elements): told in the rounds.
-        if (uneven) found.push_back({Val::constant(0), Val::constant(1), widening_.on});
+        if (uneven) found.push_back({Val::constant(0), Val::constant(1), widening_.on, false});
         const auto gap = [](const Found& p) {
             const auto d = static_cast<int64_t>(p.first.k - p.second.k);
             return d < 0 ? uint64_t{0} - static_cast<uint64_t>(d) : static_cast<uint64_t>(d);
@@ -334,7 +354,7 @@ class Joining {
         std::stable_sort(found.begin(), found.end(), [&](const auto& l, const auto& r) { return gap(l) < gap(r); });
         for (const Found& f : found) {
             widens_ = f.widens;
-            if (!linked(f.first, f.second)) make_pair(f.first, f.second);
+            if (!linked(f.first, f.second, f.whole)) make_pair(f.first, f.second);
         }
         widens_ = widening_.on;
     }
@@ -452,23 +472,32 @@ class Joining {
             if (widening_.on && *ub > *ua && (related(a_, x.a, y.a) || !related(b_, x.b, y.b))) return;
             add_relation(out_, Val::symbol(x.sym), Val::symbol(y.sym), std::max(*ua, *ub));
         };
-        if (pairs_.size() > 40) return;
         // Offsets that are constants on each side stand in no relation there, but together with the packet's length the
-        // facts of each side may say more than the joined facts.
+        // facts of each side may say more than the joined facts. Places in the packet first.
         if (out_.packet != no_sym) {
             const Sym length = out_[out_.packet].region.length;
             const auto is_length = [&](const Pair& p) { return p.sym == length; };
             const auto found = std::find_if(pairs_.begin(), pairs_.end(), is_length);
-            for (size_t i = 0; found != pairs_.end() && i < pairs_.size() && i < 16; ++i) consider(pairs_[i], *found);
-        }
-        for (const Pair& x : pairs_) {
-            for (const Pair& y : pairs_) {
-                bool wanted = false;
-                for (const Relation& r : a_.relations) wanted = wanted || (touches(x.a, r.x) && touches(y.a, r.y));
-                for (const Relation& r : b_.relations) wanted = wanted || (touches(x.b, r.x) && touches(y.b, r.y));
-                if (wanted) consider(x, y);
+            if (found != pairs_.end()) {
+                const Pair whole = *found;
+                for (const Pair& p : pairs_) {
+                    if (std::ranges::count(places_, p.sym) != 0) consider(p, whole);
+                }
+                for (size_t i = 0; i < pairs_.size() && i < 16; ++i) consider(pairs_[i], whole);
             }
         }
+        const auto carry = [&](const State& s, Val Pair::* side) {
+            for (const Relation& r : s.relations) {
+                for (const Pair& x : pairs_) {
+                    if (!touches(x.*side, r.x)) continue;
+                    for (const Pair& y : pairs_) {
+                        if (touches(y.*side, r.y)) consider(x, y);
+                    }
+                }
+            }
+        };
+        carry(a_, &Pair::a);
+        carry(b_, &Pair::b);
     }
 
     const State& a_;
@@ -488,6 +517,7 @@ class Joining {
     std::vector<Bases> bases_;
     std::vector<Pair> pairs_;
     std::vector<User> users_;
+    std::vector<Sym> places_;  ///< offsets of pointers into the packet
 };
 
 }  // namespace
@@ -506,6 +536,14 @@ std::optional<unsigned> distance(const State& a, const State& b) {
                 sum += 32;
             else if (px->offset != py->offset)
                 sum += 4;
+            // How far behind it the packet is known to go on.
+            if (a[px->base].region.kind == RegionKind::Packet && b[py->base].region.kind == RegionKind::Packet) {
+                const auto room = [](const State& s, const Pointer& p) {
+                    const auto length = static_cast<uint64_t>(smin_of(s[s[p.base].region.length].num));
+                    return length - static_cast<uint64_t>(smax_of(number_of(s, p.offset)));
+                };
+                if (room(a, *px) != room(b, *py)) sum += 4;
+            }
         } else if (x.is_constant() != y.is_constant()) {
             sum += 3;
         } else if (x.is_constant() && x.k != y.k) {

@@ -40,6 +40,7 @@ struct Cut {
     std::vector<Movement> movement;  ///< one per candidate of the loop
     uint32_t next = none;            ///< the one before with the same hash
     bool revisited = false;          ///< reached again from its own body
+    uint32_t mergers = 0;            ///< of two nodes
     uint64_t visits = 0;             ///< arrivals
     uint64_t work = 0;               ///< of these, and of the walks from here
 };
@@ -51,6 +52,7 @@ struct Node {
     uint32_t rounds = 0;     ///< of these, with arrivals from its loop's own body
     uint32_t parent = none;  ///< the node whose walk made it first
     uint32_t path = none;    ///< the way from there, in the pool
+    uint32_t inside = none;  ///< the node of the same cut that took it in
     bool queued = false;
     bool exits = false;  ///< a walk from here reached the end of the program
     bool exact = false;  ///< as it was made, no join or widening lay behind it
@@ -409,15 +411,18 @@ class Search {
         uint32_t best = none;
         unsigned least = UINT32_MAX;
         size_t alike = 0;
+        std::vector<uint32_t> like_it;
         if (c.nodes.size() >= room) {
             for (const uint32_t node : c.nodes) {
                 const auto d = distance(nodes_[node].state, s);
-                if (d && *d < unlike) ++alike;
+                if (d && *d < unlike) ++alike, like_it.push_back(node);
                 if (d && *d < least) least = *d, best = node;
             }
             statistics_.steps += c.nodes.size() / 8;
             work += c.nodes.size() * (4 + size) / 32;
         }
+        if (best != none && least > 0 && !again && alike >= room && merge_nearest(cut, like_it, least, size, work))
+            return add_node(std::move(s), cut, from, path);
         const bool of_its_kind = least < unlike;
         if (alike < room || (!of_its_kind && c.nodes.size() < all_kinds)) {
             if (c.nodes.size() < all_kinds || c.nodes.size() < room) return add_node(std::move(s), cut, from, path);
@@ -463,6 +468,48 @@ class Search {
         if (c.nodes.size() < size_t{strategy_.disjuncts} * 8 + 64) return add_node(std::move(s), cut, from, path);
         limit(Rule::StepLimit, "too many different states at this place", s.at.insn);
         return c.nodes.front();
+    }
+
+    /// Makes one node of two of these that differ less from each other than the state that is about to be joined
+    /// differs from any: what tells states apart lasts longer than what does not. Who arrived in the one has arrived in
+    /// the other.
+    bool merge_nearest(uint32_t cut, const std::vector<uint32_t>& among, unsigned least, uint64_t size,
+                       uint64_t& work) {
+        constexpr size_t most_nodes = 16;
+        constexpr uint32_t most_mergers = 32;
+        Cut& c = cuts_[cut];
+        if (among.size() > most_nodes || c.mergers >= most_mergers) return false;
+        uint32_t kept = none, gone = none;
+        for (size_t i = 0; i < among.size(); ++i) {
+            for (size_t k = i + 1; k < among.size(); ++k) {
+                const auto d = distance(nodes_[among[i]].state, nodes_[among[k]].state);
+                if (d && *d < least) least = *d, kept = among[i], gone = among[k];
+            }
+        }
+        work += among.size() * among.size() * (4 + size) / 64;
+        if (kept == none) return false;
+        auto joined = join(nodes_[kept].state, nodes_[gone].state, {});
+        if (!joined) return false;
+        work += 2 + size / 4;
+        ++c.mergers;
+        ++statistics_.joins;
+        ++nodes_[kept].growths;
+        nodes_[kept].rounds = std::max(nodes_[kept].rounds, nodes_[gone].rounds);
+        nodes_[kept].state = std::move(*joined);
+        nodes_[gone].inside = kept;
+        std::erase(c.nodes, gone);
+        if (nodes_[gone].queued) {
+            queue_.erase(gone);
+            nodes_[gone].queued = false;
+        }
+        enqueue(kept);
+        return true;
+    }
+
+    /// The node that stands for this one now.
+    uint32_t standing(uint32_t node) const {
+        while (nodes_[node].inside != none) node = nodes_[node].inside;
+        return node;
     }
 
     bool stops(const State& s) const { return s.at.phase == Phase::CallbackHead || structure_.is_cut[s.at.insn]; }
@@ -652,7 +699,7 @@ class Search {
         std::vector<bool> seen(nodes_.size(), false);
         std::vector<uint32_t> todo = cuts_[cut].nodes;
         while (!todo.empty()) {
-            const uint32_t n = todo.back();
+            const uint32_t n = standing(todo.back());
             todo.pop_back();
             if (seen[n]) continue;
             seen[n] = true;
@@ -668,7 +715,7 @@ class Search {
             std::vector<bool> seen(nodes_.size(), false);
             std::vector<uint32_t> todo = nodes_[first].targets;
             while (!todo.empty()) {
-                const uint32_t n = todo.back();
+                const uint32_t n = standing(todo.back());
                 todo.pop_back();
                 if (n == first) return true;
                 if (seen[n]) continue;
@@ -690,9 +737,9 @@ class Search {
             number[node] = static_cast<uint32_t>(order.size());
             order.push_back(node);
         };
-        for (const Root& root : roots_) use(root.disjunct);
+        for (Root& root : roots_) root.disjunct = standing(root.disjunct), use(root.disjunct);
         for (size_t i = 0; i < order.size(); ++i) {
-            for (const uint32_t target : nodes_[order[i]].targets) use(target);
+            for (uint32_t& target : nodes_[order[i]].targets) target = standing(target), use(target);
         }
         std::vector<uint32_t> cut_number(cuts_.size(), none);
         uint32_t cuts = 0;
