@@ -40,6 +40,8 @@ Rule bounds_rule(RegionKind kind) {
     return Rule::MemoryBounds;
 }
 
+constexpr uint32_t write_only_program = 1u << 8;  // BPF_F_WRONLY_PROG
+
 std::string number_text(int64_t n) { return std::to_string(n); }
 
 }  // namespace
@@ -79,6 +81,10 @@ bool Executor::target(const Val& address, const Val& size, Access access, int re
         return fail(Rule::ReadOnly,
                     name + " points to " + std::string(region_noun(t.region.kind)) + " that programs may only read",
                     reg);
+    }
+    if (access != Access::Write && t.region.kind == RegionKind::MapValue &&
+        (subject_.maps[t.region.map].flags & write_only_program) != 0) {
+        return fail(Rule::ReadOnly, name + " points to a map value that programs may only write", reg);
     }
     const Num n = number(t.pointer.offset);
     if (n.is_constant()) t.constant = static_cast<int64_t>(n.umin());
@@ -224,6 +230,7 @@ bool Executor::load() {
     Target t;
     const unsigned bytes = row_.access_bytes();
     if (!target(address, Val::constant(bytes), Access::Read, insn_.src, t)) return false;
+    if (row_.operation == isa::Operation::LoadAcquire && !ordered_alignment(t, bytes, insn_.src)) return false;
     return load_from(t, bytes, row_.operation == isa::Operation::LoadSigned, insn_.dst);
 }
 
@@ -239,9 +246,10 @@ bool Executor::load_from(const Target& t, unsigned bytes, bool sign_extend, unsi
                     "a stack access of " + std::to_string(bytes) + " bytes at r10" + std::to_string(*t.constant),
                     insn_.src);
             }
-            if (!subject_.options.allow_unset_stack && !stack_is_set(t, bytes)) {
+            if (!may_read_unset() && !stack_is_set(t, bytes)) {
                 return fail(Rule::UnsetStack, "bytes of the stack are read that were not written", insn_.src);
             }
+            if (!keeps_addresses_whole(t, bytes, insn_.src)) return false;
             v = read_stack(t, bytes);
             break;
         case RegionKind::MapValue:
@@ -292,11 +300,16 @@ bool Executor::store() {
     Target t;
     const unsigned bytes = row_.access_bytes();
     if (!target(address, Val::constant(bytes), Access::Write, insn_.dst, t)) return false;
+    if (row_.operation == isa::Operation::StoreRelease && !ordered_alignment(t, bytes, insn_.dst)) return false;
     if (!store_to(t, bytes, v, insn_.dst)) return false;
     return next(), true;
 }
 
 bool Executor::store_to(const Target& t, unsigned bytes, const Val& v, int reg) {
+    const bool hidden = t.region.kind == RegionKind::Stack;
+    if (!hidden && is_tainted(s, v) && !subject_.options.allow_pointer_leaks) {
+        return fail(Rule::PointerLeak, describe(v) + " is stored where others can read it", reg);
+    }
     if (t.region.kind == RegionKind::Context) return store_context(t, bytes, reg);
     // A flow dissector fills in its keys (kernel: check_flow_keys_access); the table knows which bytes there are.
     // Others read them, so that no address may get there.
@@ -307,11 +320,9 @@ bool Executor::store_to(const Target& t, unsigned bytes, const Val& v, int reg) 
                         "a stack access of " + std::to_string(bytes) + " bytes at r10" + std::to_string(*t.constant),
                         reg);
         }
+        if (!keeps_addresses_whole(t, bytes, reg, is_tainted(s, v))) return false;
         write_stack(t, bytes, v);
         return true;
-    }
-    if (is_tainted(s, v) && !subject_.options.allow_pointer_leaks) {
-        return fail(Rule::PointerLeak, describe(v) + " is stored where others can read it", reg);
     }
     return true;
 }
@@ -327,6 +338,16 @@ bool Executor::atomic_operand(const Val& address, int reg) {
     return true;
 }
 
+/// Exclusive and ordered accesses must be aligned on every machine; every region begins at a multiple of 8.
+bool Executor::ordered_alignment(const Target& t, unsigned bytes, int reg) {
+    const Num offset = number(t.pointer.offset);
+    if (((offset.bits.value | offset.bits.mask) & (bytes - 1)) == 0) return true;
+    return fail(Rule::Misaligned,
+                "an atomic operation of " + std::to_string(bytes) +
+                    " bytes at an offset that is not known to be a multiple of it",
+                reg);
+}
+
 bool Executor::atomic() {
     Val address, v;
     if (!read(insn_.dst, address) || !read(insn_.src, v)) return false;
@@ -334,23 +355,18 @@ bool Executor::atomic() {
     Val expected;
     if (compares && !read(0, expected)) return false;
     if (!atomic_operand(address, insn_.dst)) return false;
-    if (is_tainted(s, v) && !subject_.options.allow_pointer_leaks) {
-        return fail(Rule::PointerLeak, "an address is stored by an atomic operation", insn_.src);
+    if ((is_tainted(s, v) || (compares && is_tainted(s, expected))) && !subject_.options.allow_pointer_leaks) {
+        return fail(Rule::PointerLeak, "an address is stored or compared by an atomic operation", insn_.src);
     }
     address = plus(address, static_cast<uint64_t>(int64_t{insn_.offset}));
     Target t;
     const unsigned bytes = row_.access_bytes();
     if (!target(address, Val::constant(bytes), Access::Atomic, insn_.dst, t)) return false;
-    // Exclusive accesses must be aligned on every machine; every region begins at a multiple of 8.
-    const Num offset = number(t.pointer.offset);
-    if (((offset.bits.value | offset.bits.mask) & (bytes - 1)) != 0) {
-        return fail(Rule::Misaligned,
-                    "an atomic operation of " + std::to_string(bytes) +
-                        " bytes at an offset that is not known to be a multiple of it",
-                    insn_.dst);
-    }
+    if (!ordered_alignment(t, bytes, insn_.dst)) return false;
     Val before = fresh(loaded_number(bytes));
     if (t.region.kind == RegionKind::Stack) {
+        if (!subject_.options.allow_pointer_leaks && stack_holds_address(t, bytes))
+            return fail(Rule::PointerLeak, "an atomic operation on an address", insn_.dst);
         const Val held = read_stack(t, bytes);
         if (!is_tainted(s, held)) before = held;
         write_stack(t, bytes, fresh(loaded_number(bytes)));

@@ -8,6 +8,18 @@
 
 namespace skep::verifier {
 
+namespace {
+
+/// Whether it puts something into a map or takes something out, which BPF_F_RDONLY_PROG forbids (kernel:
+/// record_func_map).
+bool changes_map(platform::HelperId id) {
+    using enum platform::HelperId;
+    return id == MapUpdateElem || id == MapDeleteElem || id == MapPushElem || id == MapPopElem ||
+           id == MapLookupAndDeleteElem;
+}
+
+}  // namespace
+
 bool HelperCall::wrong(Rule rule, unsigned reg, const Val& v, const std::string& wanted) {
     return x.fail(rule, "argument " + std::to_string(reg) + " of " + name + " is " + x.describe(v),
                   static_cast<int>(reg), wanted, x.describe(v));
@@ -21,11 +33,26 @@ bool HelperCall::map_argument(unsigned reg, const Val& v) {
     const Region& region = x.s[p->base].region;
     if (region.nullable) return wrong(Rule::ArgumentNull, reg, v, "a map, not null");
     map = region.map;
+    if (map_info().type == platform::MapType::Arena || map_info().type == platform::MapType::StructOps) {
+        return x.fail(Rule::NotModelled,
+                      std::string("maps of type ") + platform::map_type_name(map_info().type) + " are not modelled");
+    }
     if (!platform::helper_takes_map(id, map_info().type, x.subject_.program->type)) {
         return x.fail(Rule::MapNotAllowed,
                       name + " does not take map `" + map_info().name + "`, a map of type " +
                           platform::map_type_name(map_info().type),
                       static_cast<int>(reg));
+    }
+    if (map_info().read_only && changes_map(id)) {
+        return x.fail(Rule::ReadOnly, name + " changes map `" + map_info().name + "`, which programs may only read",
+                      static_cast<int>(reg));
+    }
+    // A timer keeps its map, by which its value is told from the others (kernel: process_timer_func).
+    if (row.args[0] == platform::ArgKind::Timer && value_map != no_map) {
+        if (map != value_map) return wrong(Rule::ArgumentType, reg, v, "the map that holds the timer");
+        if (map >= x.subject_.linked().maps.size())
+            return x.fail(Rule::NotModelled, "timers in the values of inner maps are not modelled",
+                          static_cast<int>(reg));
     }
     if (reg == 1 && map < x.subject_.linked().maps.size()) x.out_.notes.map = map;
     return true;
@@ -81,10 +108,11 @@ bool HelperCall::memory(unsigned reg, const Val& v, const Val& size, Access acce
         if (!x.subject_.options.allow_pointer_leaks && x.stack_holds_address(t, bytes)) {
             return x.fail(Rule::PointerLeak, name + " gets memory that holds an address", static_cast<int>(reg));
         }
-        if (x.subject_.options.allow_unset_stack || x.stack_is_set(t, bytes)) return true;
+        if (x.may_read_unset() || x.stack_is_set(t, bytes)) return true;
         return x.fail(Rule::UnsetStack, name + " reads bytes of the stack that were not written",
                       static_cast<int>(reg));
     }
+    if (!x.keeps_addresses_whole(t, bytes, static_cast<int>(reg))) return false;
     x.scratch_stack(t, bytes, static_cast<int64_t>(std::min<uint64_t>(x.number(size).umin(), UINT32_MAX)));
     return true;
 }

@@ -200,6 +200,7 @@ bool Executor::pointer_arithmetic(const Val& x, const Val& y, bool is32) {
             if (!form) form = fresh(subtract_numbers(number(px->offset), number(py->offset)));
         }
     }
+    if (!form && !leaks) return refused("a number that would no longer be known to be made of addresses");
     write(insn_.dst, form ? *form : fresh(Num::unknown()));
     return next(), true;
 }

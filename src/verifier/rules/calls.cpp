@@ -54,7 +54,12 @@ bool Executor::call_local() {
                                          " are allowed");
     }
     const auto target = static_cast<isa::InsnIndex>(isa::target_of(insn_, at_));
-    push_frame(subject_.function_at(target), FrameKind::Call);
+    const uint16_t function = subject_.function_at(target);
+    if (s.lock && subject_.linked().subprograms[function].global) {
+        return fail(Rule::LockHeld, "a global function is called while the lock taken at instruction " +
+                                        std::to_string(s.lock->taken) + " is held");
+    }
+    push_frame(function, FrameKind::Call);
     return true;
 }
 
@@ -115,6 +120,13 @@ bool Executor::leave_program() {
     if (!nothing_held("end of the program")) return false;
     Val result;
     if (!read(0, result, "the return value")) return false;
+    if (s.frames.front().function != 0) {  // a timer's function, which nothing calls
+        if (is_tainted(s, result) || number(result) != Num::constant(0))
+            return fail(Rule::CallbackReturn, "the timer's function returns " + describe(result), 0, "0",
+                        describe(result));
+        out_.flow = Flow::Exit;
+        return true;
+    }
     const auto range =
         platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
     if (is_tainted(s, result) && (!range.any || !subject_.options.allow_pointer_leaks)) {

@@ -42,6 +42,11 @@ bool Executor::wide_load() {
         if (index >= subject_.linked().maps.size())
             return fail(Rule::BadEncoding, "the map is not one of the program's");
         const auto map = static_cast<uint16_t>(index);
+        const platform::MapType type = subject_.maps[map].type;
+        if (type == platform::MapType::Arena || type == platform::MapType::StructOps) {
+            return fail(Rule::NotModelled,
+                        std::string("maps of type ") + platform::map_type_name(type) + " are not modelled");
+        }
         if (op == isa::Operation::LdMapFd) {
             region.kind = RegionKind::Map;
             region.map = map;
@@ -55,7 +60,7 @@ bool Executor::wide_load() {
                                                   ", its value has " + std::to_string(info.value_size) + " bytes");
         }
         region = value_region(subject_, map);
-        region.read_only_data = info.read_only && info.max_entries == 1;
+        region.read_only_data = !info.constant.empty();
         return done(plus(Val::symbol(same_region(s, insn_, region, at_)), static_cast<uint32_t>(insn_.next_imm)));
     }
     if (op == isa::Operation::LdFunc) {

@@ -31,6 +31,11 @@ Val Executor::packet_address(FieldKind what) {
         region.meta = new_symbol(s, unsigned_range(0, largest_meta), at_);
         s.packet = new_region(s, region, at_);
     }
+    // A certificate need not tell the metadata's length; it is there nevertheless.
+    if (s[s.packet].region.meta == no_sym) {
+        const Sym meta = new_symbol(s, unsigned_range(0, largest_meta), at_);
+        s[s.packet].region.meta = meta;
+    }
     const Val data = Val::symbol(s.packet);
     if (what == FieldKind::PacketEnd) return *add(data, Val::symbol(s[s.packet].region.length));
     if (what == FieldKind::PacketMeta) return *subtract(data, Val::symbol(s[s.packet].region.meta));

@@ -69,6 +69,7 @@ class Executor {
     bool target(const Val& address, const Val& size, Access access, int reg, Target& t);
     bool in_bounds(Target& t, const Val& size, const Num& size_number, Access access, int reg);
     bool binding_agrees(const Region& region, int reg);
+    bool ordered_alignment(const Target& t, unsigned bytes, int reg);
     bool check_special(const Target& t, int64_t bytes, int reg);
     bool load_from(const Target& t, unsigned bytes, bool sign_extend, unsigned dst);
     bool store_to(const Target& t, unsigned bytes, const Val& v, int reg);
@@ -78,6 +79,9 @@ class Executor {
     void scratch_stack(const Target& t, int64_t bytes, int64_t written);
     bool stack_is_set(const Target& t, int64_t bytes) const;
     bool stack_holds_address(const Target& t, int64_t bytes) const;
+    bool keeps_addresses_whole(const Target& t, int64_t bytes, int reg, bool stores_address = false);
+    /// What lies in bytes that were never written may be an address of an earlier call.
+    bool may_read_unset() const { return subject_.options.allow_unset_stack && subject_.options.allow_pointer_leaks; }
     bool load_context(const Target& t, unsigned bytes, bool sign_extend, unsigned dst);
     bool store_context(const Target& t, unsigned bytes, int reg);
     const platform::FieldRow* context_field(const Target& t, unsigned bytes, bool store, int reg,

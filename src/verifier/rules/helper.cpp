@@ -29,7 +29,10 @@ bool Executor::call_helper() {
         return fail(Rule::UnknownHelper, name + " may not be called by this program type");
     }
     if (!platform::helper_modelled(row)) return fail(Rule::NotModelled, name + " is not modelled");
-    if ((row.effects & effect::Sleeps) != 0 && !program.sleepable) {
+    // A timer's function runs by itself, where nobody may wait.
+    const bool by_itself = s.frames.front().function != 0;
+    if ((row.effects & effect::Sleeps) != 0 && (!program.sleepable || by_itself)) {
+        if (by_itself) return fail(Rule::SleepableOnly, name + " may sleep, a timer's function may not");
         return fail(Rule::SleepableOnly, name + " may sleep, this program may not", -1, {}, {},
                     "load the program as a sleepable one (section name with `.s`)");
     }
@@ -71,7 +74,10 @@ bool HelperCall::argument(unsigned i) {
     const ArgKind kind = row.args[i];
     const unsigned reg = i + 1;
     State& s = x.s;
-    if (kind == ArgKind::Anything) return true;
+    if (kind == ArgKind::Anything) {
+        if (x.subject_.options.allow_pointer_leaks || !s.is_set(reg) || !is_tainted(s, s.reg(reg))) return true;
+        return x.fail(Rule::PointerLeak, "an address is passed to " + name, static_cast<int>(reg));
+    }
     if (!s.is_set(reg)) {
         return x.fail(
             Rule::ArgumentUnset,
@@ -120,6 +126,7 @@ bool HelperCall::argument(unsigned i) {
                 return wrong(Rule::CallbackShape, reg, v, "a function of this program");
             }
             function = s[p->base].region.map;
+            if (function == 0) return wrong(Rule::CallbackShape, reg, v, "a function other than the program itself");
             return true;
         }
         case ArgKind::CallbackContext: {
@@ -263,13 +270,19 @@ bool HelperCall::result(const Num& size) {
                        platform::lookup_result(map_info().type) == platform::LookupResult::XdpSock) {
                 region.kind = RegionKind::Object;
                 region.type = static_cast<uint8_t>(platform::ContextKind::XdpSock);
-            } else if (map_info().inner != UINT16_MAX) {
+            } else if (platform::lookup_result(map_info().type) == platform::LookupResult::InnerMap) {
+                if (map_info().inner == UINT16_MAX) {  // nothing says what its maps are
+                    return x.fail(Rule::NotModelled, "the inner maps of `" + map_info().name + "` are not known");
+                }
                 region.kind = RegionKind::Map;
                 region.map = map_info().inner;
                 region.writable = false;
             } else {
                 region = value_region(x.subject_, map);
-                const bool array = map_info().type == platform::MapType::Array && id == HelperId::MapLookupElem;
+                // An inner map may have another number of entries than its template (kernel: array_map_meta_equal).
+                constexpr uint32_t any_entries = 1u << 12;  // BPF_F_INNER_MAP
+                const bool array = map_info().type == platform::MapType::Array && id == HelperId::MapLookupElem &&
+                                   (map_info().flags & any_entries) == 0;
                 const bool found = array && key && *key < map_info().max_entries;
                 region.nullable = row.result == ResultKind::MapValueOrNull && !found;
                 // A key that is only bounded gives no address by the rules, as Linux has them; the engines know better.

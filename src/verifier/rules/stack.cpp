@@ -128,6 +128,17 @@ bool Executor::stack_is_set(const Target& t, int64_t bytes) const {
     return true;
 }
 
+/// Where addresses must not become visible, one on the stack is written, read and overwritten as a whole (kernel:
+/// check_stack_write_fixed_off, "attempt to corrupt spilled pointer on stack"): its parts would be plain numbers.
+bool Executor::keeps_addresses_whole(const Target& t, int64_t bytes, int reg, bool stores_address) {
+    if (subject_.options.allow_pointer_leaks || (bytes == 8 && t.constant && *t.constant % 8 == 0)) return true;
+    Target cells = t;
+    cells.low = std::max<int64_t>(t.low & ~int64_t{7}, -int64_t{stack_bytes});
+    cells.high = std::min<int64_t>((t.high + bytes + 7) & ~int64_t{7}, 0);
+    if (!stores_address && !stack_holds_address(cells, 0)) return true;
+    return fail(Rule::PointerLeak, "an address on the stack is taken apart", reg);
+}
+
 /// Whether one of the bytes belongs to an address, or to a number made of some.
 bool Executor::stack_holds_address(const Target& t, int64_t bytes) const {
     const Frame& frame = s.frames[t.region.frame];

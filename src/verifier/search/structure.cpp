@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <span>
 
 #include "platform/helper.hpp"
@@ -388,6 +389,7 @@ class Reader {
             unsigned& bytes = own[out_.function[at]];
             bytes = std::max(bytes, static_cast<unsigned>(-lowest));
         }
+        if (auto failure = check_tail_calls(own)) return failure;
         std::vector<unsigned> chain(own.size(), 0);
         for (const uint16_t f : order_) {  // callees first
             const unsigned rounded = (std::max(own[f], 1u) + 31) / 32 * 32;
@@ -399,6 +401,28 @@ class Reader {
                                   "the frames from `" + program_.subprograms[f].name + "` on take " +
                                       std::to_string(chain[f]) + " bytes, at most 512 are allowed");
             }
+        }
+        return {};
+    }
+
+    /// Each tail call leaves its function's callers where they are, so that they may take less (kernel:
+    /// check_max_stack_depth_subprog, MAX_TAIL_CALL_CNT times over).
+    std::optional<Failure> check_tail_calls(const std::vector<unsigned>& own) const {
+        std::vector<unsigned> above(own.size(), 0);             // bytes of the callers' frames
+        for (const uint16_t f : std::views::reverse(order_)) {  // callers first
+            const unsigned rounded = (std::max(own[f], 1u) + 31) / 32 * 32;
+            for (const auto& [callee, at] : callees_[f]) above[callee] = std::max(above[callee], above[f] + rounded);
+        }
+        for (InsnIndex at = 0; at < out_.code.size(); at += out_.code[at].slots()) {
+            const Binding& binding = subject_.program->bindings[at];
+            if (out_.code[at].row().operation != Operation::Call || binding.kind != BindingKind::Helper) continue;
+            if (static_cast<platform::HelperId>(binding.helper) != platform::HelperId::TailCall) continue;
+            const unsigned bytes = above[out_.function[at]];
+            if (bytes < platform::limits::tail_call_stack_bytes) continue;
+            return structural(Rule::StackDepth, at,
+                              "the callers of this function take " + std::to_string(bytes) +
+                                  " bytes of stack, a tail call allows less than " +
+                                  std::to_string(platform::limits::tail_call_stack_bytes));
         }
         return {};
     }
