@@ -279,6 +279,9 @@ Machine::Went Machine::leave() {
         const auto range =
             platform::result_range(subject_.program->type, subject_.program->attach, subject_.program->personality);
         const auto r0 = static_cast<int64_t>(regs_[0]);
+        if (frames_.front().function != 0) {  // a timer's function
+            return r0 == 0 ? Went::Ended : wrong(fmt::format("the timer's function returns {}", r0));
+        }
         if (!range.any && (r0 < range.min || r0 > range.max)) return wrong(fmt::format("the program returns {}", r0));
         return Went::Ended;
     }

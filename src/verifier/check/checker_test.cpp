@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/context.hpp"
 #include "verifier/check/testing.hpp"
 #include "verifier/state/numbers.hpp"
 
@@ -308,6 +309,33 @@ TEST(Checker, RefusesCorruptedMemory) {
                  s[s.regs[6].a.sym].num = unsigned_range(1 << 20, 1 << 21);
              }},
         });
+}
+
+/// The certificate may leave out how much metadata there is; a load of its address then names the length anew.
+TEST(Checker, ForgetsTheLengthOfTheMetadata) {
+    Subject subject = subject_of(
+        "r6 = r1\nr2 = *(u32 *)(r6 + 0)\nr0 = 0\nif r2 == 7 goto +1\nr0 = 1\nr3 = *(u32 *)(r6 + 8)\nr0 = 0\nexit\n");
+    auto program = std::make_shared<BoundProgram>(*subject.program);
+    program->type = platform::ProgramType::Xdp;
+    for (const auto& [at, offset] : {std::pair(1u, 0u), std::pair(5u, 8u)}) {
+        const auto* field = platform::find_context_field(platform::ContextKind::Xdp, program->personality, offset,
+                                                         program->type, program->attach);
+        ASSERT_NE(field, nullptr);
+        program->bindings[at].kind = BindingKind::Context;
+        program->bindings[at].context.field = static_cast<uint16_t>(field->id);
+    }
+    subject.program = std::move(program);
+    bool left_out = false;
+    Certificate c = certify(subject, [&](Disjunct& d) {
+        for (Symbol& symbol : d.state.symbols) {
+            left_out = left_out || symbol.region.meta != no_sym;
+            symbol.region.meta = no_sym;
+        }
+        compact(d.state);
+    });
+    ASSERT_TRUE(left_out);
+    const auto accepted = Checker(subject).complete(c);
+    ASSERT_TRUE(accepted) << why(accepted);
 }
 
 }  // namespace
