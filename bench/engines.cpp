@@ -255,7 +255,9 @@ Compiling measure_compiling(const BoundProgram& bound, int samples, const Facts&
 double compile_ns(const BoundProgram& bound, int samples) { return measure_compiling(bound, samples).median; }
 
 struct Entering {
-    double bare = 0, with_lane = 0;
+    double bare = 0;       ///< the call alone
+    double in_batch = 0;   ///< as a hook runs packets: one lane for all, out of the epoch and into it after each
+    double with_lane = 0;  ///< a lane taken and given back around each
 };
 
 Entering measure_entering(int rounds) {
@@ -264,26 +266,37 @@ Entering measure_entering(int rounds) {
     isa::append(empty.linked.code, {.op = isa::Op::Mov64K});
     isa::append(empty.linked.code, {.op = isa::Op::Exit});
     const auto code = must(engine::jit::compile(must(UnverifiedProgram::make(empty)), {}));
+    const skep_entry entry = code->entry();
     skep_runtime_context run{};
     Lanes* lanes = Lanes::create(0);
     constexpr int times = 1'000'000;
-    std::vector<double> bare, with_lane;
+    std::vector<double> bare, in_batch, with_lane;
     uint64_t sum = 0;
     for (int round = 0; round < rounds; ++round) {
         auto start = processor_time();
-        for (int i = 0; i < times; ++i) sum += engine::run(*code, &run, run);
+        for (int i = 0; i < times; ++i) sum += entry.function(&run, &run, entry.self);
         bare.push_back((processor_time() - start) / times);
+        start = processor_time();
+        {
+            const LaneGuard guard(*lanes);
+            run.lane = guard.lane();
+            for (int i = 0; i < times; ++i) {
+                sum += entry.function(&run, &run, entry.self);
+                lanes->quiesce(run.lane);
+            }
+        }
+        in_batch.push_back((processor_time() - start) / times);
         start = processor_time();
         for (int i = 0; i < times; ++i) {
             const LaneGuard guard(*lanes);
             run.lane = guard.lane();
-            sum += engine::run(*code, &run, run);
+            sum += entry.function(&run, &run, entry.self);
         }
         with_lane.push_back((processor_time() - start) / times);
     }
     __asm__ volatile("" : : "r"(sum));
     lanes->destroy();
-    return {median_of(bare), median_of(with_lane)};
+    return {median_of(bare), median_of(in_batch), median_of(with_lane)};
 }
 
 /// Rows as they are measured, and the report of all.
@@ -464,7 +477,8 @@ int main(int argc, char** argv) {
             instructions += program.bound.linked.code.size();
         }
         const double small = compile_ns(programs[5].bound, 51);
-        report["entering_ns"] = {{"bare", entering.bare}, {"with_lane", entering.with_lane}};
+        report["entering_ns"] = {
+            {"bare", entering.bare}, {"in_batch", entering.in_batch}, {"with_lane", entering.with_lane}};
         report["compile"] = {
             {"us_per_instruction", whole / 1000 / static_cast<double>(all.linked.code.size())},
             {"us_per_instruction_one_by_one", parts / 1000 / static_cast<double>(instructions)},
@@ -473,8 +487,10 @@ int main(int argc, char** argv) {
         if (!json) {
             fmt::print("\n");
             if (!kernel_reason.empty()) fmt::print("kernel: {}\n", kernel_reason);
-            fmt::print("entering an empty program: {:.2f} ns; with lane and epoch {:.2f} ns\n", entering.bare,
-                       entering.with_lane);
+            fmt::print(
+                "entering an empty program: {:.2f} ns; in a batch, the epoch left and entered after each, {:.2f} ns; "
+                "a lane for each {:.2f} ns\n",
+                entering.bare, entering.in_batch, entering.with_lane);
             fmt::print(
                 "compiling (jit): {:.4f} us per instruction in a program of {}; {:.4f} one by one; {:.1f} us for {} of "
                 "{}\n",

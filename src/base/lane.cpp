@@ -15,7 +15,6 @@
 
 #include <new>
 
-#include "base/atomic.hpp"
 #include "base/os.hpp"
 
 namespace skep {
@@ -27,11 +26,6 @@ constexpr uint32_t shortest_interval = 8;  // releases between attempts while so
 constexpr uint32_t longest_interval = 4096;
 
 }  // namespace
-
-struct alignas(64) Lanes::Slot {
-    uint64_t epoch;     ///< 0: free; else the epoch of entry
-    uint32_t releases;  ///< since the last attempt to reclaim; the holder's alone
-};
 
 struct alignas(64) Lanes::Impl {
     uint64_t epoch;     ///< advanced by each retire; starts at 1
@@ -62,6 +56,7 @@ Lanes* Lanes::create(uint32_t count) {
     lanes->slots_ = static_cast<Slot*>(slots);
     lanes->impl_ = static_cast<Impl*>(impl);
     lanes->impl_->epoch = 1;
+    lanes->epoch_ = &lanes->impl_->epoch;
     lanes->impl_->interval = shortest_interval;
     lanes->impl_->asymmetric = skep_os_heavy_barrier() == 1;
     return lanes;
@@ -127,12 +122,6 @@ void Lanes::release(uint32_t lane) {
     }
     if (due) [[unlikely]]
         reclaim();
-}
-
-void Lanes::quiesce(uint32_t lane) {
-    // No fence: a delayed store only makes the reclaimer wait longer, and the acquire load of the epoch orders what the
-    // holder reads next behind the unlinking of everything stamped before it.
-    atomic::store_release(&slots_[lane].epoch, atomic::load_acquire(&impl_->epoch));
 }
 
 void Lanes::retire(Retired* object, void (*free)(Retired* self)) {

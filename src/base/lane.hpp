@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.hpp"
 #include "base/status.hpp"
 
 namespace skep {
@@ -36,7 +37,11 @@ class Lanes {
     /// Leaves the epoch and frees the lane.
     void release(uint32_t lane);
     /// Tells that the holder keeps no pointer from before (between the packets of a batch): leave and enter at once.
-    void quiesce(uint32_t lane);
+    void quiesce(uint32_t lane) {
+        // No fence: a delayed store only makes the reclaimer wait longer, and the acquire load of the epoch orders what
+        // the holder reads next behind the unlinking of everything stamped before it.
+        atomic::store_release(&slots_[lane].epoch, atomic::load_acquire(epoch_));
+    }
 
     /// Frees `object` by `free(object)` after every lane that is held now was released once. Any thread; a holder may
     /// call it. Never allocates. `free` runs on the thread of some later retire, release or drain.
@@ -45,7 +50,10 @@ class Lanes {
     void drain();
 
   private:
-    struct Slot;
+    struct alignas(64) Slot {
+        uint64_t epoch;     ///< 0: free; else the epoch of entry
+        uint32_t releases;  ///< since the last attempt to reclaim; the holder's alone
+    };
     struct Impl;
     static constexpr uint32_t no_lane = UINT32_MAX;
 
@@ -58,6 +66,7 @@ class Lanes {
     uint32_t count_ = 0;
     Slot* slots_ = nullptr;
     Impl* impl_ = nullptr;
+    const uint64_t* epoch_ = nullptr;  ///< the global one, in *impl_
 };
 
 /// Holds a lane for a scope.
