@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The engines beside each other: every program of bench/programs on the interpreter, the JIT, as native modules (aot:
-// built by clang for the baseline processor; aot-host: for this one; gcc: by gcc), the running kernel (where the
-// process may load programs) and as native code of clang -O2, one source text for all; then the example tools
-// (examples.cpp). Ratios are those of the rounds, times their medians (measure.hpp).
+// built by clang for the baseline processor; aot-host: for this one; aot-gcc: by gcc), the running kernel (where the
+// process may load programs) and as native code, one source text for all; then the example tools (examples.cpp).
+// Ratios are those of the rounds, times their medians (measure.hpp): to native code of clang -O2, but for aot-gcc,
+// whose ratio is to native code of gcc -O2 (native-gcc).
+// Built for Windows it has the programs alone: native code and modules (aot-mingw) are both mingw-w64 gcc's.
 // Every program is verified; the engines get the facts that the certificate's checker wrote.
-//   skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N]
+//   skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N] [--write-modules FOLDER]
+//   skep_bench.exe --modules FOLDER [--json] [--rounds N] [--only NAME]
+// --write-modules builds the modules of the Windows table, which has no compiler where it runs.
 // --facts measures the JIT with all facts beside the JIT without one kind of them at a time, and without any.
 // --compile compiles N times and nothing else, and tells the best time as well, which a busy machine hardly changes.
 // --dump writes the JIT's code of each program (objdump -D -b binary -m i386:x86-64 -M intel FILE).
@@ -49,6 +53,14 @@ extern "C" {
 #define X(name) uint32_t native_##name(uint8_t* p, const uint8_t* end);
 PROGRAMS(X)
 #undef X
+#ifdef SKEP_BENCH_GCC
+#define X(name) uint32_t native_gcc_##name(uint8_t* p, const uint8_t* end);
+PROGRAMS(X)
+#undef X
+#define GCC(name) native_gcc_##name
+#else
+#define GCC(name) nullptr
+#endif
 }
 
 namespace skep::bench {
@@ -60,10 +72,10 @@ constexpr size_t packet_bytes = 2048 + 128;
 
 struct Source {
     const char* name;
-    Native native;
+    Native native, native_gcc;
 };
 constexpr Source sources[] = {
-#define X(name) {#name, native_##name},
+#define X(name) {#name, native_##name, GCC(name)},
     PROGRAMS(X)
 #undef X
 };
@@ -117,19 +129,7 @@ struct Loaded {
     std::map<std::string, std::unique_ptr<engine::CompiledCode>> modules;
 };
 
-/// The native modules that are measured: the program as a C compiler makes it from the emitted text.
-struct ModuleColumn {
-    const char* name;
-    const char* compiler;
-    module::CpuLevel cpu;
-};
-std::vector<ModuleColumn> module_columns() {
-    return {{"aot", "clang-19", module::CpuLevel::Baseline},
-            {"aot-host", "clang-19", module::host_cpu_level()},
-            {"aot-gcc", "gcc", module::CpuLevel::Baseline}};
-}
-
-Loaded load(const Source& source) {
+Loaded load(const Source& source, const std::string& modules) {
     Loaded out;
     out.name = source.name;
     out.path = std::string(SKEP_BENCH_OBJECTS) + "/" + source.name + ".o";
@@ -143,14 +143,36 @@ Loaded load(const Source& source) {
     out.jit = must(engine::jit::compile(executable, {}));
     const engine::LinkTable table;
     const module::DirectProgram one{&executable, &table};
+    if (!modules.empty()) {
+        const auto image = read_file(modules + "/" + out.name);
+        out.modules["aot-mingw"] = std::move(must(module::load_direct(image, std::span(&one, 1))).front());
+        return out;
+    }
     for (const ModuleColumn& column : module_columns()) {
-        module::DirectOptions options;
-        options.cpu = column.cpu;
-        options.compiler = column.compiler;
-        auto built = module::compile_direct(std::span(&one, 1), options);
+        auto built = module::compile_direct(std::span(&one, 1), column.options());
         if (built) out.modules[column.name] = std::move(built->front());
     }
     return out;
+}
+
+/// For who measures on Windows: each program's module by mingw-w64 gcc, one file each.
+int write_windows_modules(const std::string& folder) {
+    for (const Source& source : sources) {
+        const std::string path = std::string(SKEP_BENCH_OBJECTS) + "/" + source.name + ".o";
+        const auto file = read_file(path);
+        const auto spec = must(object::read_object(file, path));
+        const ExecutableProgram executable =
+            must(runtime::verify_program(spec, must(bind(spec, must(object::link(spec, 0))))));
+        const engine::LinkTable table;
+        const module::DirectProgram one{&executable, &table};
+        module::DirectOptions options;
+        options.target = module::Target::WindowsX86_64;
+        const auto image = must(module::build_direct(std::span(&one, 1), options));
+        std::ofstream out(folder + "/" + source.name, std::ios::binary);
+        out.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+        if (!out.good()) fail("cannot write " + folder + "/" + source.name);
+    }
+    return 0;
 }
 
 class Host {
@@ -195,9 +217,9 @@ Column engine_column(const char* name, const engine::CompiledCode& code, std::sh
     return column;
 }
 
-Column native_column(Native function, std::shared_ptr<Host> host) {
+Column native_column(const char* name, Native function, std::shared_ptr<Host> host) {
     Column column;
-    column.name = "native";
+    column.name = name;
     column.result = [host, function] {
         host->reset();
         return function(host->data(), host->end());
@@ -299,6 +321,15 @@ Entering measure_entering(int rounds) {
     return {median_of(bare), median_of(in_batch), median_of(with_lane)};
 }
 
+/// A module of gcc's is held against native code of gcc's.
+void settle_bases(std::vector<Column>& columns) {
+    for (size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i].name != "aot-gcc") continue;
+        for (size_t base = 0; base < i; ++base)
+            if (columns[base].name == "native-gcc") columns[i].base = base;
+    }
+}
+
 /// Rows as they are measured, and the report of all.
 struct Table {
     int rounds = 0;
@@ -306,7 +337,12 @@ struct Table {
     nlohmann::json report = {};
     std::map<std::string, std::map<std::string, std::vector<double>>> ratios = {};  ///< by kind of row, then column
 
-    static constexpr const char* column_names[] = {"jit", "interp", "aot", "aot-host", "aot-gcc", "kernel"};
+#if defined(_WIN32)
+    static constexpr const char* column_names[] = {"jit", "interp", "aot-mingw"};
+#else
+    static constexpr const char* column_names[] = {"jit",        "interp",  "aot",   "aot-host",
+                                                   "native-gcc", "aot-gcc", "kernel"};
+#endif
 
     void head() const {
         if (json) return;
@@ -317,6 +353,7 @@ struct Table {
 
     /// Measures the columns, the first of which is native code.
     void row(const std::string& name, size_t instructions, std::vector<Column>& columns, const std::string& kind) {
+        settle_bases(columns);
         const uint32_t want = columns[0].result();
         for (const Column& column : columns)
             if (const uint32_t got = column.result(); got != want)
@@ -386,7 +423,7 @@ void measure_facts(const std::vector<Loaded>& programs, const std::vector<uint8_
 int main(int argc, char** argv) {
     bool json = false, facts = false;
     int rounds = 31, compilations = 0;
-    std::string only, dump;
+    std::string only, dump, modules, write_modules;
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word == "--json") {
@@ -401,16 +438,22 @@ int main(int argc, char** argv) {
             compilations = std::max(1, std::atoi(argv[++i]));
         } else if (word == "--dump" && i + 1 < argc) {
             dump = argv[++i];
+        } else if (word == "--modules" && i + 1 < argc) {
+            modules = argv[++i];
+        } else if (word == "--write-modules" && i + 1 < argc) {
+            write_modules = argv[++i];
         } else {
             std::fputs(
-                "usage: skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N]\n",
+                "usage: skep_bench [--json] [--rounds N] [--only NAME] [--facts] [--dump FOLDER] [--compile N] "
+                "[--modules FOLDER] [--write-modules FOLDER]\n",
                 stderr);
             return 2;
         }
     }
+    if (!write_modules.empty()) return write_windows_modules(write_modules);
     const auto packet = make_packet();
     std::vector<Loaded> programs;
-    for (const Source& source : sources) programs.push_back(load(source));
+    for (const Source& source : sources) programs.push_back(load(source, modules));
 
     if (compilations != 0) {
         const BoundProgram all = joined(programs, 4);
@@ -440,9 +483,11 @@ int main(int argc, char** argv) {
         const Loaded& program = programs[i];
         if (!only.empty() && only != program.name) continue;
         std::vector<Column> columns;
-        columns.push_back(native_column(sources[i].native, std::make_shared<Host>(packet)));
+        columns.push_back(native_column("native", sources[i].native, std::make_shared<Host>(packet)));
         columns.push_back(engine_column("jit", *program.jit, std::make_shared<Host>(packet)));
         columns.push_back(engine_column("interp", *program.interp, std::make_shared<Host>(packet)));
+        if (sources[i].native_gcc != nullptr)
+            columns.push_back(native_column("native-gcc", sources[i].native_gcc, std::make_shared<Host>(packet)));
         for (const ModuleColumn& column : module_columns())
             if (const auto found = program.modules.find(column.name); found != program.modules.end())
                 columns.push_back(engine_column(column.name, *found->second, std::make_shared<Host>(packet)));

@@ -40,6 +40,16 @@ struct native_map {
     extern const native_map native_##name##_maps[];
 EXAMPLES(X)
 #undef X
+#ifdef SKEP_BENCH_GCC
+#define X(name, type)                                                                              \
+    uint64_t native_gcc_##name(void* context, struct skep_runtime_context* run, const void* self); \
+    extern const native_map native_gcc_##name##_maps[];
+EXAMPLES(X)
+#undef X
+#define GCC(name) {native_gcc_##name, nullptr}, native_gcc_##name##_maps
+#else
+#define GCC(name) {nullptr, nullptr}, nullptr
+#endif
 }
 static_assert(offsetof(skep::platform::HostPacket, data) == 0 && offsetof(skep::platform::HostPacket, data_end) == 8);
 
@@ -59,9 +69,11 @@ struct Example {
     ProgramType type;
     skep_entry native;
     const native_map* native_maps;
+    skep_entry native_gcc;
+    const native_map* native_gcc_maps;
 };
 constexpr Example examples[] = {
-#define X(name, type) {#name, ProgramType::type, {native_##name, nullptr}, native_##name##_maps},
+#define X(name, type) {#name, ProgramType::type, {native_##name, nullptr}, native_##name##_maps, GCC(name)},
     EXAMPLES(X)
 #undef X
 };
@@ -128,19 +140,25 @@ struct Source {
     cli::MapInit init;
 };
 
+/// Code of a verified program, made by other means than the runtime's own.
+using Making =
+    std::function<Result<std::unique_ptr<engine::CompiledCode>>(const ExecutableProgram&, const engine::LinkTable&)>;
+
 /// An example in this process: its own maps, and an entry of an engine or of native code.
 class Local {
   public:
-    Local(const Source& source, runtime::EngineKind engine, bool native, const FactKind* kind = nullptr) {
+    enum class Code : uint8_t { Engine, Native, NativeGcc };
+
+    Local(const Source& source, runtime::EngineKind engine, Code code = Code::Engine, const Making& making = {}) {
         runtime::LoadOptions options;
         options.engine = engine;
-        if (kind != nullptr) {
-            options.ready_code = [this, &source, kind](
+        if (making) {
+            options.ready_code = [this, &source, making](
                                      const BoundProgram& bound,
                                      const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
                 SKEP_ASSIGN(const ExecutableProgram verified, runtime::verify_program(*source.spec, bound));
                 runtime::LoadOptions::Ready ready;
-                SKEP_ASSIGN(ready.code, engine::jit::compile(without(verified, *kind), link));
+                SKEP_ASSIGN(ready.code, making(verified, link));
                 code_bytes_ = ready.code->code_bytes();
                 return ready;
             };
@@ -148,8 +166,14 @@ class Local {
         object_ = must(runtime::LoadedObject::load(source.spec, options));
         const runtime::LoadedProgram& program = object_->programs().front();
         instructions_ = program.instructions;
-        entry_ = native ? source.example.native : program.program->entry();
-        if (native) hand_over_maps(source);
+        entry_ = program.program->entry();
+        if (code == Code::Native) {
+            entry_ = source.example.native;
+            hand_over_maps(source, source.example.native_maps);
+        } else if (code == Code::NativeGcc) {
+            entry_ = source.example.native_gcc;
+            hand_over_maps(source, source.example.native_gcc_maps);
+        }
         MapFiller filler([this](uint32_t i) { return object_->map(i); }, object_->lanes());
         must_do(source.init.apply(*source.spec, filler));
         for (size_t i = 0; i < source.spec->maps.size(); ++i)
@@ -193,8 +217,8 @@ class Local {
         return ns;
     }
 
-    void hand_over_maps(const Source& source) {
-        for (const native_map* map = source.example.native_maps; map->name != nullptr; ++map) {
+    void hand_over_maps(const Source& source, const native_map* maps) {
+        for (const native_map* map = maps; map->name != nullptr; ++map) {
             const uint32_t index = source.spec->find_map(map->name);
             if (index == object::no_index) fail(fmt::format("{} has no map {}", source.example.name, map->name));
             *map->place = object_->map(index);
@@ -261,6 +285,12 @@ Column column_of(const char* name, std::shared_ptr<Where> where) {
 
 }  // namespace
 
+std::vector<ModuleColumn> module_columns() {
+    return {{"aot", "clang-19", module::CpuLevel::Baseline},
+            {"aot-host", "clang-19", module::host_cpu_level()},
+            {"aot-gcc", "gcc", module::CpuLevel::Baseline}};
+}
+
 std::vector<std::string> example_names() {
     std::vector<std::string> names;
     for (const Example& example : examples) names.push_back(example.name);
@@ -289,7 +319,11 @@ void example_facts(const std::string& name, FactTable& table, int rounds) {
     std::vector<Column> columns;
     std::vector<size_t> bytes;
     for (const FactKind& kind : fact_kinds()) {
-        const auto local = std::make_shared<Local>(source, runtime::EngineKind::Jit, false, &kind);
+        const auto local =
+            std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Engine,
+                                    [&kind](const ExecutableProgram& program, const engine::LinkTable& link) {
+                                        return engine::jit::compile(without(program, kind), link);
+                                    });
         columns.push_back(column_of(kind.name, local));
         bytes.push_back(local->code_bytes());
     }
@@ -300,12 +334,27 @@ ExampleRow example_row(const std::string& name) {
     const Source source = source_of(name);
     ExampleRow row;
     row.name = name;
-    const auto jit = std::make_shared<Local>(source, runtime::EngineKind::Jit, false);
+    const auto jit = std::make_shared<Local>(source, runtime::EngineKind::Jit);
     row.instructions = jit->instructions();
-    row.columns.push_back(column_of("native", std::make_shared<Local>(source, runtime::EngineKind::Jit, true)));
-    row.columns.push_back(column_of("jit", jit));
     row.columns.push_back(
-        column_of("interp", std::make_shared<Local>(source, runtime::EngineKind::Interpreter, false)));
+        column_of("native", std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Native)));
+    row.columns.push_back(column_of("jit", jit));
+    row.columns.push_back(column_of("interp", std::make_shared<Local>(source, runtime::EngineKind::Interpreter)));
+    if (source.example.native_gcc.function != nullptr)
+        row.columns.push_back(
+            column_of("native-gcc", std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::NativeGcc)));
+    for (const ModuleColumn& column : module_columns()) {
+        if (!module::find_compiler({.target = *module::host_target(), .cpu = column.cpu, .compiler = column.compiler}))
+            continue;
+        const auto build = [&column](const ExecutableProgram& program,
+                                     const engine::LinkTable& link) -> Result<std::unique_ptr<engine::CompiledCode>> {
+            const module::DirectProgram one{&program, &link};
+            SKEP_ASSIGN(auto built, module::compile_direct(std::span(&one, 1), column.options()));
+            return std::move(built.front());
+        };
+        row.columns.push_back(column_of(
+            column.name, std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Engine, build)));
+    }
     auto kernel = hooks::KernelObject::load(*source.spec, source.file, source.program, source.example.type);
     if (kernel) {
         const auto in_kernel = std::make_shared<InKernel>(source, *std::move(kernel));

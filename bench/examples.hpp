@@ -9,15 +9,31 @@
 
 #include "fact_kinds.hpp"
 #include "measure.hpp"
+#include "module/native_code.hpp"
 
 namespace skep::bench {
 
 struct ExampleRow {
     std::string name;
     size_t instructions = 0;
-    std::vector<Column> columns;  ///< native, jit, interp, and kernel where it can be asked
+    std::vector<Column> columns;  ///< native, jit, interp, native-gcc, modules; kernel where it can be asked
     std::string kernel_reason;    ///< why it cannot
 };
+
+/// The native modules that are measured: a program as a C compiler makes it from the emitted text.
+struct ModuleColumn {
+    const char* name;
+    const char* compiler;
+    module::CpuLevel cpu;
+
+    module::DirectOptions options() const {
+        module::DirectOptions out;
+        out.cpu = cpu;
+        out.compiler = compiler;
+        return out;
+    }
+};
+std::vector<ModuleColumn> module_columns();
 
 /// The names, in order.
 std::vector<std::string> example_names();

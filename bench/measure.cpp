@@ -26,7 +26,7 @@ double median_of(std::vector<double> values) {
 }
 
 double processor_time() {
-#ifdef CLOCK_THREAD_CPUTIME_ID
+#if defined(CLOCK_THREAD_CPUTIME_ID) && !defined(_WIN32)  // Windows counts a thread's time in ticks of 15 ms
     timespec time{};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
@@ -49,7 +49,7 @@ double measure(std::vector<Column>& columns, int rounds) {
                 if (!columns[i].run || round % columns[i].every != 0) continue;
                 const auto times = static_cast<uint64_t>(std::clamp(sample_ns / one[i], 1.0, 1e6));
                 samples[i].push_back(columns[i].run(times));
-                ratios[i].push_back(samples[i].back() / samples[0].back());
+                ratios[i].push_back(samples[i].back() / samples[columns[i].base].back());
             }
         }
         double spread = 0;

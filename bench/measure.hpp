@@ -19,11 +19,12 @@ struct Column {
     /// What all columns of a row must agree on.
     std::function<uint32_t()> result;
 
-    int every = 1;  ///< it is measured in every so manieth round
+    int every = 1;    ///< it is measured in every so manieth round
+    size_t base = 0;  ///< the column, before this one, that its ratio is to
 
     double median = 0;  ///< ns
     double spread = 0;  ///< distance of the quartiles over the median
-    double ratio = 0;   ///< to the first column: median of the rounds' own ratios
+    double ratio = 0;   ///< to the base: median of the rounds' own ratios
 };
 
 constexpr double accepted_spread = 0.10;
