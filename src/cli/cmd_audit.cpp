@@ -72,6 +72,7 @@ Json audit_json(const module::CheckedModule& checked) {
         .set("object_sha256", module::digest_text(d.object))
         .set("verifier", d.verifier)
         .set("verifier_options", d.verifier_options)
+        .set("core_types", d.core_types)
         .set("signer", std::move(signer))
         .set("programs", std::move(programs))
         .set("helpers", std::move(helpers))
@@ -92,6 +93,11 @@ std::string audit_text(const module::CheckedModule& checked) {
         out += "not signed\n";
     out += checked.verified() ? fmt::format("verified by {}, options: {}\n", d.verifier, d.verifier_options)
                               : "not verified\n";
+    size_t answers = 0;
+    for (const auto& [name, list] : d.core_answers) answers += list.size();
+    if (answers != 0)
+        out +=
+            fmt::format("{} CO-RE relocation{} resolved against {}\n", answers, answers == 1 ? "" : "s", d.core_types);
     out += "\nprograms\n";
     for (const module::ModuleProgram& p : d.programs)
         out += fmt::format("  {} ({}, {}): {} instructions; {}\n", p.name, p.type, p.section, p.instructions,

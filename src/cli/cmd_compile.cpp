@@ -7,6 +7,7 @@
 #include "cli/json.hpp"
 #include "cli/table.hpp"
 #include "module/build.hpp"
+#include "module/signature.hpp"
 
 namespace skep::cli {
 
@@ -55,12 +56,28 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
     }
     options.compiler.compiler = arguments.text_or("cc", "");
     if (const auto program = arguments.text("program")) options.programs.push_back(*program);
+    // The types are named by their bytes: a file's name says nothing where the module is read.
+    SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments));
+    options.core.types = [&options, &target]() -> Result<std::shared_ptr<const btf::Btf>> {
+        auto types = target.open();
+        if (types) options.core_types = "BTF " + module::digest_text((*types)->raw());
+        return types;
+    };
 
     SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
     SKEP_ASSIGN(
         const module::Built built,
         module::build_module(file, path, options,
                              arguments.flag("unverified") ? module::no_verifier() : module::verifier_voucher()));
+    if (arguments.flag("reproducible") && !options.source_only) {
+        SKEP_ASSIGN(const module::Buffer again, module::rebuild(built.descriptor, options.compiler.compiler,
+                                                                module::voucher_of(built.descriptor.verifier)));
+        if (again != built.image)
+            return Error(Errc::Rejected, "the C compiler gives other bytes each time",
+                         built.descriptor.compiler + " built the same text twice, with different images",
+                         "name another compiler with --cc")
+                .in_file(path);
+    }
     const Bytes bytes = options.source_only ? as_bytes(built.source) : Bytes(built.image);
     SKEP_TRY(write_file(*to, bytes));
     if (output.json) {
@@ -89,6 +106,8 @@ constexpr OptionSpec options[] = {
     {"--cpu", Kind::Text, "LEVEL", "baseline, x86-64-v2, x86-64-v3, x86-64-v4, or host: this processor's (baseline)"},
     {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},
     {"-p,--program", Kind::Text, "NAME", "this program alone, with those its program arrays hold"},
+    {"--btf", Kind::File, "FILE", "the types that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--reproducible", Kind::Flag, "", "builds it twice, apart, and fails if the compiler gave other bytes"},
     {"--unverified", Kind::Flag, "", "do not verify the programs (development builds)"},
 };
 constexpr Example examples[] = {

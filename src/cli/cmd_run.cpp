@@ -159,10 +159,12 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     const std::string engine =
         chosen_engine(arguments.text_or("engine", "auto"), is_module, asks_policy(arguments) ? &check.policy : nullptr);
     std::shared_ptr<const module::LoadedModule> native;
+    runtime::CoreAnswers core_answers;
     if (is_module) {
         auto checked = module::check_module(file, check);
         if (!checked) return std::move(checked).error().in_file(path);
         file = checked->descriptor().object;
+        core_answers = checked->descriptor().core_answers;
         if (engine == "native") {
             SKEP_ASSIGN(native, module::LoadedModule::load(*std::move(checked)));
         }
@@ -198,7 +200,8 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.program = spec->programs[index].name;
     options.engine = engine;
     options.native = native;
-    SKEP_TRY(engine_allowed(arguments, check, engine));
+    if (is_module) options.core_answers = &core_answers;
+    SKEP_TRY(engine_allowed(arguments, check, engine, !is_module));
     if (options.engine == "native" && native == nullptr)
         return Error(Errc::InvalidArgument, "the engine native runs modules, and this is an object", {},
                      "make a module of it with skep compile");

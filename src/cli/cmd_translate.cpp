@@ -26,7 +26,7 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(const platform::Platform* target, set.find(arguments.text_or("platform", fallback)));
     if (target->personality != to || target->binds)
         return Error(Errc::InvalidArgument, fmt::format("{} is no platform of {}", target->name, *word));
-    SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
+    SKEP_ASSIGN(const std::vector<std::byte> file, read_object_bytes(path));
     SKEP_ASSIGN(const object::ObjectSpec spec, object::read_object(file, path));
     SKEP_ASSIGN(const platform::Personality from,
                 settle_personality(spec, personality_from_name(arguments.text_or("personality", ""))));

@@ -11,6 +11,9 @@
 #include <utility>
 
 #include "elf/elf.hpp"
+#include "module/descriptor.hpp"
+#include "module/image.hpp"
+#include "module/signature.hpp"
 
 namespace skep::cli {
 
@@ -142,8 +145,24 @@ Result<std::string> readable_types(const Arguments& arguments) {
     return path;
 }
 
+Result<std::vector<std::byte>> read_object_bytes(const std::string& path) {
+    SKEP_ASSIGN(std::vector<std::byte> bytes, read_file(path));
+    // An ELF file that no loader would map (not ET_DYN) is an object, of whatever machine.
+    const bool elf = read_le<uint32_t>(bytes, 0) == 0x464c457fu;
+    if (!module::is_native_image(bytes) || (elf && read_le<uint16_t>(bytes, 16) != 3)) return bytes;
+    const auto object_inside = [&]() -> Result<std::vector<std::byte>> {
+        SKEP_ASSIGN(const module::SplitImage split, module::split_signature(bytes));
+        SKEP_ASSIGN(const module::ImageFacts facts, module::inspect_image(split.content));
+        SKEP_ASSIGN(module::Descriptor descriptor, module::decode_descriptor(facts.descriptor));
+        return std::move(descriptor.object);
+    };
+    auto object = object_inside();
+    if (!object) return std::move(object).error().in_file(path);
+    return object;
+}
+
 Result<object::ObjectSpec> read_object_file(const std::string& path) {
-    SKEP_ASSIGN(const std::vector<std::byte> bytes, read_file(path));
+    SKEP_ASSIGN(const std::vector<std::byte> bytes, read_object_bytes(path));
     return object::read_object(bytes, path);
 }
 

@@ -70,7 +70,11 @@ Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path)
 Result<runtime::TargetTypes> target_types(const Arguments& arguments);
 /// The name that --btf gives, of a file that was seen to hold types; empty without it. Errors: as above.
 Result<std::string> readable_types(const Arguments& arguments);
-/// The object in a file. Errors: CannotRead and those of object::read_object.
+/// The bytes of the object in a file: its own, or those that a native module carries. Nobody has vouched for either: a
+/// module's signature and certificate are for skep audit, and for who runs it. Errors: CannotRead and those of
+/// module::inspect_image and decode_descriptor.
+Result<std::vector<std::byte>> read_object_bytes(const std::string& path);
+/// The object in it. Errors: those of read_object_bytes and object::read_object.
 Result<object::ObjectSpec> read_object_file(const std::string& path);
 
 }  // namespace skep::cli

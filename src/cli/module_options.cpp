@@ -60,12 +60,20 @@ bool asks_policy(const Arguments& arguments) {
     return arguments.text("policy") || !runtime::unverified_programs_possible();
 }
 
-Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options,
-                            const std::string& engine) {
+Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine,
+                            bool is_object) {
     const auto& engines = options.policy.engines;
     if (!asks_policy(arguments) || std::ranges::find(engines, engine) != engines.end()) return {};
+    std::string allowed;
+    for (const std::string& name : engines) allowed += (allowed.empty() ? "" : ", ") + name;
+    const bool compile = is_object && std::ranges::find(engines, "native") != engines.end();
     return Error(Errc::AccessDenied, fmt::format("the policy does not allow the engine {}", engine),
-                 "its line \"engine\" does not name it", "skep policy show prints what is allowed");
+                 fmt::format("its line \"engine\" names {}{}", allowed,
+                             compile ? "; this is an object, and native runs modules" : ""),
+                 compile ? fmt::format("make a signed module of it (skep compile, skep sign) and run that, or give a "
+                                       "policy that names {} with --policy FILE",
+                                       engine)
+                         : "skep policy show prints what is allowed");
 }
 
 }  // namespace skep::cli

@@ -16,7 +16,8 @@ Result<module::CheckOptions> check_options(const Arguments& arguments);
 /// one.
 bool asks_policy(const Arguments& arguments);
 /// Errors: AccessDenied if it is asked and does not name `engine`.
-Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine);
+Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine,
+                            bool is_object = false);
 
 /// The options behind it, for tables: insert into a command's list.
 #define SKEP_MODULE_OPTIONS                                                                           \

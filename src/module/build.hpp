@@ -12,6 +12,7 @@
 #include "module/descriptor.hpp"
 #include "module/voucher.hpp"
 #include "program/bind.hpp"
+#include "runtime/load/link_program.hpp"
 
 namespace skep::module {
 
@@ -22,13 +23,21 @@ struct Prepared {
     std::vector<BoundProgram> bound;                 ///< one per program
     std::vector<uint32_t> maps;                      ///< the module's maps: ascending indices into ObjectSpec::maps
     std::vector<std::vector<uint32_t>> map_indices;  ///< per program and BoundProgram::maps: index into `maps`
+    runtime::CoreAnswers core_answers;               ///< what CO-RE relocations were answered with
+};
+
+/// What CO-RE relocations of a module's programs are resolved with: answers that a descriptor holds, or types.
+struct CoreSource {
+    std::function<Result<std::shared_ptr<const btf::Btf>>()> types = {};  ///< empty: there are none
+    const runtime::CoreAnswers* recorded = nullptr;                       ///< not null: these, whatever `types` says
 };
 
 /// `wanted`: names; empty: what the object loads by default. Programs in program arrays come along.
-/// Errors: those of read_object, link and bind; Unresolved (no such program); Unsupported (CO-RE records: the module
-/// could not be derived again without the types they were resolved against).
+/// Errors: those of read_object, link, relocate and bind; Unresolved (no such program).
 Result<Prepared> prepare(Bytes object, const std::string& name, const std::vector<std::string>& wanted,
-                         const BindOptions& bind = {});
+                         const CoreSource& core, const BindOptions& bind);
+/// Binding as a module's verifier has it: who proves what is reached may meet what has no meaning behind it.
+BindOptions bind_options_for(const std::string& verifier);
 
 /// A map of a contract as generated code reaches it.
 engine::native::MapShape map_shape(const MapNeed& need);
@@ -36,9 +45,10 @@ engine::native::MapShape map_shape(const MapNeed& need);
 struct BuildOptions {
     CompilerOptions compiler;
     std::vector<std::string> programs;
-    BindOptions bind;
     std::string generator;     ///< "skep 0.1.0"
     bool source_only = false;  ///< the C text, no image
+    CoreSource core = {};
+    std::string core_types;  ///< name of what core.types gives; goes into the descriptor of a module that asked
 };
 
 struct Built {

@@ -26,12 +26,45 @@ enum Part : uint16_t {
     part_object_name = 10,
     part_object = 11,
     part_wanted = 12,
+    part_core_answers = 13,
+    part_core_types = 14,
 };
 
 constexpr const char* what = "the module's descriptor";
 
 /// Header: magic, format, header size, total size, SHA-256 of what follows the header, 8 bytes of zero.
 constexpr size_t digest_at = 24;
+
+/// Bits of an answer's first byte, and its bytes.
+enum : uint8_t { answer_absent = 1, answer_check_before = 2, answer_resizable = 4 };
+constexpr size_t answer_bytes = 1 + 8 + 8 + 4 + 4;
+
+Result<void> read_answers(const Tlv& part, runtime::CoreAnswers& to) {
+    Reader in(part.value);
+    const std::string name = in.text();
+    const uint32_t count = in.number<uint32_t>();
+    if (in.failed() || count > part.value.size() / answer_bytes)
+        return Error(Errc::Truncated, fmt::format("{} ends inside answers to relocations", what));
+    std::vector<btf::CoreAnswer> answers(count);
+    for (btf::CoreAnswer& a : answers) {
+        const auto bits = in.number<uint8_t>();
+        if ((bits & ~(answer_absent | answer_check_before | answer_resizable)) != 0)
+            return Error(Errc::Unsupported, fmt::format("{} answers a relocation in an unknown way", what),
+                         fmt::format("bits {:#x} of program {}", bits, name));
+        a.absent = (bits & answer_absent) != 0;
+        a.check_before = (bits & answer_check_before) != 0;
+        a.resizable = (bits & answer_resizable) != 0;
+        a.before = in.number<uint64_t>();
+        a.after = in.number<uint64_t>();
+        a.before_bytes = in.number<uint32_t>();
+        a.after_bytes = in.number<uint32_t>();
+    }
+    if (in.failed()) return Error(Errc::Truncated, fmt::format("{} ends inside answers to relocations", what));
+    if (!to.empty() && name <= to.rbegin()->first)
+        return Error(Errc::Malformed, fmt::format("{} has answers to relocations that are not in order", what), name);
+    to[name] = std::move(answers);
+    return {};
+}
 
 }  // namespace
 
@@ -63,6 +96,21 @@ Buffer encode(const Descriptor& d) {
     out.part(part_object_name, 0, d.object_name);
     out.part(part_object, tlv_critical, d.object);
     for (const std::string& name : d.wanted) out.part(part_wanted, tlv_critical, name);
+    for (const auto& [name, answers] : d.core_answers) {
+        Writer w;
+        w.text(name);
+        w.number(static_cast<uint32_t>(answers.size()));
+        for (const btf::CoreAnswer& a : answers) {
+            w.number(static_cast<uint8_t>((a.absent ? answer_absent : 0) | (a.check_before ? answer_check_before : 0) |
+                                          (a.resizable ? answer_resizable : 0)));
+            w.number(a.before);
+            w.number(a.after);
+            w.number(a.before_bytes);
+            w.number(a.after_bytes);
+        }
+        out.part(part_core_answers, tlv_critical, w.bytes);
+    }
+    if (!d.core_types.empty()) out.part(part_core_types, 0, d.core_types);
 
     std::byte* header = out.bytes.data();
     std::memcpy(header, descriptor_magic, sizeof descriptor_magic);
@@ -107,7 +155,8 @@ Result<Descriptor> decode_descriptor(Bytes bytes) {
     uint32_t seen = 0;
     for (const Tlv& part : parts) {
         if (part.type < 32) {
-            const bool repeats = part.type == part_program || part.type == part_wanted;
+            const bool repeats =
+                part.type == part_program || part.type == part_wanted || part.type == part_core_answers;
             if (!repeats && (seen >> part.type & 1) != 0)
                 return Error(Errc::Malformed, fmt::format("{} has part {} twice", what, part.type));
             seen |= 1u << part.type;
@@ -122,6 +171,8 @@ Result<Descriptor> decode_descriptor(Bytes bytes) {
             case part_verifier: text = &d.verifier; break;
             case part_verifier_options: text = &d.verifier_options; break;
             case part_object_name: text = &d.object_name; break;
+            case part_core_types: text = &d.core_types; break;
+            case part_core_answers: SKEP_TRY(read_answers(part, d.core_answers)); continue;
             case part_contract: {
                 SKEP_ASSIGN(d.contract, decode_contract(part.value));
                 continue;

@@ -8,6 +8,7 @@
 
 #include "module/contract.hpp"
 #include "program/facts.hpp"
+#include "runtime/load/link_program.hpp"
 
 namespace skep::module {
 
@@ -41,6 +42,9 @@ struct Descriptor {
     Buffer object;                    ///< the original object file
     std::vector<std::string> wanted;  ///< programs that were named; empty: those that the object loads by default
     std::vector<ModuleProgram> programs;
+    /// What CO-RE relocations were answered with, by program; only those that have any.
+    runtime::CoreAnswers core_answers;
+    std::string core_types;  ///< whose answers they are: "SHA-256 of the BTF"; empty: no program has such relocations
     Contract contract;
 
     bool operator==(const Descriptor&) const = default;

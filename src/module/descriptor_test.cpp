@@ -51,6 +51,14 @@ Descriptor sample() {
     program.certificate = {std::byte{9}};
     d.programs = {program, program};
     d.wanted = {"firewall"};
+    btf::CoreAnswer moved, missing;
+    moved.before = 8;
+    moved.after = 16;
+    moved.before_bytes = moved.after_bytes = 4;
+    missing.absent = true;
+    missing.check_before = missing.resizable = false;
+    d.core_answers = {{"firewall", {moved, missing}}, {"other", {moved}}};
+    d.core_types = "BTF 00";
     d.contract = sample_contract();
     return d;
 }
@@ -124,8 +132,39 @@ TEST(Descriptor, AnUnknownPartIsIgnoredUnlessItIsCritical) {
 
 TEST(Descriptor, PartsAreSortedAndDoNotRepeat) {
     EXPECT_FALSE(decode_descriptor(with_part(1, 0)));
-    EXPECT_FALSE(decode_descriptor(with_part(11, 0)));  // after 12
-    EXPECT_TRUE(decode_descriptor(with_part(12, 0)));
+    EXPECT_FALSE(decode_descriptor(with_part(11, 0)));  // after 14
+    Descriptor plain = sample();
+    plain.core_answers.clear();
+    plain.core_types.clear();
+    Writer writer;
+    writer.bytes = encode(plain);
+    writer.part(12, tlv_critical, "another");
+    EXPECT_TRUE(decode_descriptor(sealed(std::move(writer.bytes))));
+}
+
+TEST(Descriptor, AnswersToRelocationsAreWholeInOrderAndKnown) {
+    Descriptor plain = sample();
+    plain.core_answers.clear();
+    plain.core_types.clear();
+    const auto with_answers = [&](const char* name, uint32_t count, uint8_t bits, size_t bytes) {
+        Writer value, out;
+        value.text(name);
+        value.number(count);
+        value.number(bits);
+        value.bytes.resize(value.bytes.size() + bytes);
+        out.bytes = encode(plain);
+        out.part(13, tlv_critical, value.bytes);
+        return decode_descriptor(sealed(std::move(out.bytes)));
+    };
+    EXPECT_TRUE(with_answers("p", 1, 7, 24));
+    EXPECT_FALSE(with_answers("p", 1, 8, 24));  // a bit that means nothing yet
+    EXPECT_FALSE(with_answers("p", 1, 7, 23));
+    EXPECT_FALSE(with_answers("p", 2, 7, 24));
+    EXPECT_FALSE(with_answers("p", UINT32_MAX, 7, 24));
+    plain.core_answers = {{"q", {}}};
+    EXPECT_FALSE(with_answers("p", 1, 7, 24));  // after q
+    EXPECT_FALSE(with_answers("q", 1, 7, 24));  // q again
+    EXPECT_TRUE(with_answers("r", 1, 7, 24));
 }
 
 TEST(Descriptor, ALongerHeaderAndALongerPartOfANewerMakerAreRead) {

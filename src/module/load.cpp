@@ -109,9 +109,13 @@ Result<CheckedModule> check_module(Bytes file, const CheckOptions& options) {
         if (std::ranges::find(facts.exports, program.symbol) == facts.exports.end())
             return refuse(fmt::format("the image has no code for program {}", program.name),
                           fmt::format("it exports no \"{}\"", program.symbol));
-    auto prepared = prepare(d.object, d.object_name, d.wanted);
+    CoreSource core;
+    core.recorded = &d.core_answers;
+    auto prepared = prepare(d.object, d.object_name, d.wanted, core, bind_options_for(d.verifier));
     if (!prepared) return std::move(prepared).error();
     out.prepared_ = *std::move(prepared);
+    if (out.prepared_.core_answers != d.core_answers)
+        return refuse("the module answers relocations of programs that it has not");
     SKEP_TRY(check_contract(d, out.prepared_));
     SKEP_TRY(check_programs(d, out.prepared_, options.voucher != nullptr ? *options.voucher : voucher_of(d.verifier)));
     SKEP_TRY(allows(options.policy, d));

@@ -211,7 +211,15 @@ struct Core {
                               static_cast<int32_t>(static_cast<uint32_t>(word >> 32))});
         }
         p.core_relocations.push_back({0, type, access, kind});
-        SKEP_TRY(relocate(p, from, to));
+        LinkedProgram again = p, other = p;
+        std::vector<btf::CoreAnswer> answers;
+        SKEP_TRY(relocate(p, from, to, &answers));
+        // Answers that were kept do what the types did.
+        EXPECT_EQ(answers.size(), 1u);
+        EXPECT_TRUE(relocate(again, answers));
+        EXPECT_EQ(again.code, p.code);
+        answers.push_back(answers[0]);
+        EXPECT_FALSE(relocate(other, answers));
         return p.code;
     }
     std::string steps = "0:1";

@@ -115,7 +115,8 @@ struct Patcher {
 
 }  // namespace
 
-Result<void> relocate(LinkedProgram& program, const btf::Btf& local, const btf::Btf& target) {
+Result<void> relocate(LinkedProgram& program, const btf::Btf& local, const btf::Btf& target,
+                      std::vector<btf::CoreAnswer>* answers) {
     btf::Candidates candidates;
     for (const btf::CoreRecord& record : program.core_relocations) {
         auto found = btf::answer(local, record, target, &candidates);
@@ -123,6 +124,19 @@ Result<void> relocate(LinkedProgram& program, const btf::Btf& local, const btf::
             return std::move(found).error().in_section(program.section).in_function(program.name).at_insn(record.insn);
         Patcher patcher{program, record};
         SKEP_TRY(patcher.apply(*found));
+        if (answers != nullptr) answers->push_back(*found);
+    }
+    return {};
+}
+
+Result<void> relocate(LinkedProgram& program, std::span<const btf::CoreAnswer> answers) {
+    if (answers.size() != program.core_relocations.size())
+        return Error(Errc::Malformed, "the answers to the CO-RE relocations are not this program's",
+                     fmt::format("{} answers, {} relocations", answers.size(), program.core_relocations.size()))
+            .in_function(program.name);
+    for (size_t i = 0; i < answers.size(); ++i) {
+        Patcher patcher{program, program.core_relocations[i]};
+        SKEP_TRY(patcher.apply(answers[i]));
     }
     return {};
 }

@@ -7,8 +7,12 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import module_test  # noqa: E402  (who builds modules for this host)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMAND = os.environ["SKEP_COMMAND"].split()
@@ -59,10 +63,10 @@ def plain(entry):
 class Everywhere(unittest.TestCase):
     maxDiff = 2000
 
-    def seen(self, path, example, engine, folder):
+    def seen(self, path, example, engine, folder, *more):
         packets = pathlib.Path(folder) / "packets"
         out = skep("run", path, "--pcap", ROOT / "examples/traffic/office.pcap", "--map-init", ROOT / f"examples/{example.removesuffix('_tc')}/maps.json",
-                   "--engine", engine, "--deterministic", "1", "--json", "--verdicts", packets)
+                   "--engine", engine, "--deterministic", "1", "--json", "--verdicts", packets, *more)
         self.assertEqual(out.returncode, 0, (path, engine, out.stdout + out.stderr))
         report = json.loads(out.stdout)
         maps = {m["name"]: sorted((plain(e) for e in m["entries"]), key=json.dumps) for m in report["maps"]}
@@ -80,6 +84,21 @@ class Everywhere(unittest.TestCase):
                 with tempfile.TemporaryDirectory(dir=BINARY_DIR) as folder:
                     self.assertEqual(self.seen(EXAMPLES / f"windows/{example}.bpf.o", example, engine, folder), EXPECTED[example],
                                      (example, engine))
+
+    def test_as_native_modules_they_say_the_same(self):
+        """One object becomes a module for each machine; this is the machine's own. Verdicts, packets and maps are those above."""
+        builder = module_test.builder()
+        if builder is None:
+            self.skipTest("modules are built by a native skep, and SKEP_BUILD_COMMAND names none")
+        for example, expected in EXPECTED.items():
+            with tempfile.TemporaryDirectory(dir=BINARY_DIR) as folder:
+                to = pathlib.Path(folder) / f"{example}{module_test.ending}"
+                made = subprocess.run([*builder, "compile", str(EXAMPLES / f"{example}.bpf.o"), "-o", str(to), "--target", module_test.host],
+                                      capture_output=True, text=True, check=False, timeout=600)
+                if made.returncode == 4:
+                    self.skipTest(made.stderr)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                self.assertEqual(self.seen(to, example, "native", folder, "--allow-unsigned"), expected, example)
 
     def test_translated_there_and_back_they_say_the_same(self):
         for example in ON_BOTH:

@@ -16,6 +16,7 @@
 #include "platform/map_type.hpp"
 #include "platform/names.hpp"
 #include "platform/verdict.hpp"
+#include "runtime/load/loaded_object.hpp"
 
 namespace skep::cli {
 
@@ -35,6 +36,7 @@ struct RunOptions {
     std::optional<platform::Personality> personality;    ///< nothing: by the object's evidence
     Recording* recording = nullptr;                      ///< watches every run; null: nobody does
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
+    const runtime::CoreAnswers* core_answers = nullptr;  ///< of a module: they take its place
 };
 
 /// One run over one packet. The spans are valid during the call that hands it over.
@@ -105,6 +107,8 @@ class Backend {
 };
 
 /// Requires: options.program is one of the object's.
+/// How our runtime is to load what `options` name. Errors: InvalidArgument (no engine of ours).
+Result<runtime::LoadOptions> load_options(const RunOptions& options);
 Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options);
 
 /// Loads the object, whose file's bytes are `file`, into the running kernel by libbpf. Errors: Unavailable where this

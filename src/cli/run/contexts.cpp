@@ -125,14 +125,10 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
     const auto* list = json->as<Json::Array>();
     if (list == nullptr) return Error(Errc::InvalidArgument, "a list of contexts is wanted").in_file(file);
 
-    runtime::LoadOptions load;
-    const auto engine = runtime::engine_from_name(options.engine);
-    if (!engine) return Error(Errc::InvalidArgument, fmt::format("engine {} runs over packets only", options.engine));
-    load.engine = *engine;
-    load.allow_unverified = options.unverified;
-    load.programs = {options.program};
-    load.seed = options.seed;
-    load.bind.personality = options.personality;
+    if (options.engine == "kernel")
+        return Error(Errc::InvalidArgument, fmt::format("engine {} runs over packets only", options.engine));
+    SKEP_ASSIGN(runtime::LoadOptions load, load_options(options));
+    load.lanes = 0;
     load.contexts_from_outside = true;
     SKEP_ASSIGN(const std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(spec, load));
     const runtime::LoadedProgram& program = *loaded->find(options.program);

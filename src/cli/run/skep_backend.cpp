@@ -272,7 +272,7 @@ class SkepBackend final : public Backend {
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options) {
+Result<runtime::LoadOptions> load_options(const RunOptions& options) {
     runtime::LoadOptions load;
     if (options.native != nullptr) {
         load.ready_code = [native = options.native](
@@ -283,6 +283,7 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
             SKEP_ASSIGN(ready.code, native->instance(program.linked.name, link));
             return ready;
         };
+        load.bind.keep_problems = options.native->module().verified();
     } else {
         const auto engine = runtime::engine_from_name(options.engine);
         if (!engine) return Error(Errc::InvalidArgument, fmt::format("there is no engine \"{}\"", options.engine));
@@ -296,7 +297,13 @@ Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectS
     load.seed = options.seed;
     load.bind.personality = options.personality;
     load.lanes = options.seed ? 1 : 0;
+    load.core_answers = options.core_answers;
     load.target_btf = [path = options.btf] { return read_types_file(path); };
+    return load;
+}
+
+Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options) {
+    SKEP_ASSIGN(const runtime::LoadOptions load, load_options(options));
     SKEP_ASSIGN(std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(std::move(spec), load));
     const runtime::LoadedProgram* program = loaded->find(options.program);
     auto backend = std::make_unique<SkepBackend>(std::move(loaded), *program);

@@ -214,6 +214,11 @@ Result<void> FunctionWriter::write(const Walk& walk, const Node& node, uint32_t 
         line("return " + as64(reg(walk, 0)) + ";");
         return {};
     }
+    // Without a meaning: ends the run, also where it was proved that nobody gets here.
+    if (node.at < bound_.bindings.size() && bound_.bindings[node.at].kind == BindingKind::Problem) {
+        line(fmt::format("run->fault = 2u; run->fault_insn = {}u; return 0;", node.at));
+        return {};
+    }
     if (row.is_packet_load()) return write_packet_load(walk, node);
     if (row.is_call()) return write_call(walk, node);
     if (row.is_wide()) return write_wide(node);

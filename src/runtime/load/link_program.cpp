@@ -50,7 +50,12 @@ Result<void> configure(object::ObjectSpec& spec, const object::LinkedProgram& pr
 
 Result<object::LinkedProgram> link_program(object::ObjectSpec& spec, uint32_t index, TargetTypes& target) {
     SKEP_ASSIGN(object::LinkedProgram linked, object::link(spec, index));
-    if (!linked.core_relocations.empty()) {
+    if (!linked.core_relocations.empty() && target.recorded != nullptr) {
+        const auto found = target.recorded->find(linked.name);
+        SKEP_TRY(
+            object::relocate(linked, found != target.recorded->end() ? found->second : std::vector<btf::CoreAnswer>()));
+        if (found != target.recorded->end()) target.answers[linked.name] = found->second;
+    } else if (!linked.core_relocations.empty()) {
         if (target.types == nullptr && target.open) {
             SKEP_ASSIGN(target.types, target.open());
         }
@@ -60,7 +65,9 @@ Result<object::LinkedProgram> link_program(object::ObjectSpec& spec, uint32_t in
                          "give the types of the kernel it is for with --btf FILE")
                 .in_function(linked.name);
         }
-        SKEP_TRY(object::relocate(linked, *spec.btf, *target.types));
+        std::vector<btf::CoreAnswer>& answers = target.answers[linked.name];
+        answers.clear();
+        SKEP_TRY(object::relocate(linked, *spec.btf, *target.types, &answers));
     }
     SKEP_TRY(configure(spec, linked));
     return linked;

@@ -3,19 +3,29 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "btf/btf.hpp"
+#include "btf/core.hpp"
 #include "object/linked_program.hpp"
 #include "object/object_spec.hpp"
 
 namespace skep::runtime {
 
+/// What a target's types answered to the CO-RE records of programs, by their names, in the records' order.
+using CoreAnswers = std::map<std::string, std::vector<btf::CoreAnswer>>;
+
 /// The BTF that CO-RE records are resolved against: made when the first program asks, kept for the others.
 struct TargetTypes {
     std::function<Result<std::shared_ptr<const btf::Btf>>()> open;  ///< empty: there is none
     std::shared_ptr<const btf::Btf> types = nullptr;
+    /// Not null: earlier answers, which take the place of types (native modules carry them).
+    const CoreAnswers* recorded = nullptr;
+    CoreAnswers answers = {};  ///< what was answered, of every program with records that was linked
 };
 
 /// Links program `index` of `spec`, resolves its CO-RE records, and fills in the kernel configuration that it reads.

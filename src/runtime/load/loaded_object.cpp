@@ -49,8 +49,8 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     Prepared prepared;
     prepared.index = index;
     BindOptions bind_options = options.bind;
-    bind_options.keep_problems =
-        !options.allow_unverified && !options.ready_code;  // the verifier knows what is reached
+    // The verifier knows what is reached; the caller, where it vouches for ready code, has asked it.
+    if (!options.allow_unverified && !options.ready_code) bind_options.keep_problems = true;
     SKEP_ASSIGN(prepared.bound, bind(spec, linked, bind_options));
     if (!platform::program_type_hosted(prepared.bound.type) && !options.contexts_from_outside)
         return Error(Errc::Unavailable,
@@ -101,6 +101,7 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
     SKEP_ASSIGN(const std::vector<uint32_t> chosen, select(object, options));
     std::vector<Prepared> prepared;
     TargetTypes target{options.target_btf};
+    target.recorded = options.core_answers;
     std::vector<bool> wanted(object.maps.size());
     for (const std::string& name : options.maps)
         if (const uint32_t index = object.find_map(name); index != object::no_index) wanted[index] = true;
