@@ -121,6 +121,19 @@ TEST(CommandLine, EveryCommandStandsInHelpManualAndCompletions) {
     }
 }
 
+TEST(CommandLine, HelpIsJsonWhereJsonIsAskedFor) {
+    const Result<Json> all = parse_json(call({"help", "--json"}).out);
+    ASSERT_TRUE(all.ok());
+    ASSERT_NE(all->find("commands"), nullptr);
+    EXPECT_EQ(all->find("commands")->as<Json::Array>()->size(), commands().size());
+    for (const Outcome& one : {call({"help", "asm", "--json"}), call({"asm", "--help", "--json"})}) {
+        const Result<Json> json = parse_json(one.out);
+        ASSERT_TRUE(json.ok()) << one.out;
+        EXPECT_EQ(*json->find("name")->as<std::string>(), "asm");
+        EXPECT_EQ(json->find("options")->as<Json::Array>()->size(), find_command("asm")->options.size());
+    }
+}
+
 TEST(Table, ColumnsAreAsWideAsTheirWidestCell) {
     Table table({"name", ">count"});
     table.add({"a", "1"});

@@ -27,7 +27,10 @@ Result<int> run_version(const Arguments&, Output& output) {
 Result<int> run_help(const Arguments& arguments, Output& output) {
     const auto name = arguments.text("COMMAND");
     if (!name) {
-        output.out(help_text());
+        if (output.json)
+            output.print(help_json());
+        else
+            output.out(help_text());
         return exit_done;
     }
     const Command* command = find_command(*name);
@@ -35,7 +38,10 @@ Result<int> run_help(const Arguments& arguments, Output& output) {
         return Error(Errc::InvalidArgument, fmt::format("there is no command \"{}\"", *name), {},
                      "skep help lists the commands");
     }
-    output.out(help_text(*command));
+    if (output.json)
+        output.print(help_json(*command));
+    else
+        output.out(help_text(*command));
     return exit_done;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/json.hpp"
 #include "cli/output.hpp"
 
 namespace skep::cli {
@@ -100,6 +101,9 @@ Call parse(std::span<const std::string> words);
 
 std::string help_text();
 std::string help_text(const Command& command);
+/// The same description for programs.
+Json help_json();
+Json help_json(const Command& command);
 std::string manual_page();
 /// "bash" or "zsh"; nothing for another shell.
 std::optional<std::string> completion(std::string_view shell);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Help, the manual page and shell completion: three readings of the one table.
+// Help, as text and JSON, the manual page and shell completion: readings of the one table.
 #include <fmt/format.h>
 
 #include "cli/command.hpp"
@@ -94,6 +94,19 @@ std::vector<std::string> flag_words(std::span<const OptionSpec> options) {
         }
     }
     return words;
+}
+
+Json options_json(std::span<const OptionSpec> options) {
+    Json out = Json::array();
+    for (const OptionSpec& option : options) {
+        Json flags = Json::array();
+        for (const std::string& flag : flag_words(std::span(&option, 1))) flags.push(flag);
+        out.push(Json::object()
+                     .set("flags", std::move(flags))
+                     .set("value", option.kind == Kind::Flag ? Json() : Json(option.value))
+                     .set("help", option.help));
+    }
+    return out;
 }
 
 std::string bash_completion() {
@@ -227,6 +240,33 @@ std::string help_text(const Command& command) {
             text += fmt::format("  {}\n      {}\n", example.command, example.says);
     }
     return text;
+}
+
+Json help_json() {
+    Json all = Json::array();
+    for (const Command* command : commands()) all.push(help_json(*command));
+    Json exits = Json::object();
+    for (const auto& [code, means] : exit_codes) exits.set(code, means);
+    return Json::object()
+        .set("commands", std::move(all))
+        .set("options", options_json(global_options()))
+        .set("exit_codes", std::move(exits));
+}
+
+Json help_json(const Command& command) {
+    Json arguments = Json::array();
+    for (const PositionalSpec& p : command.positionals)
+        arguments.push(Json::object().set("name", p.name).set("required", p.required).set("help", p.help));
+    Json examples = Json::array();
+    for (const Example& example : command.examples)
+        examples.push(Json::object().set("command", example.command).set("says", example.says));
+    return Json::object()
+        .set("name", command.name)
+        .set("summary", command.summary)
+        .set("description", command.description)
+        .set("arguments", std::move(arguments))
+        .set("options", options_json(command.options))
+        .set("examples", std::move(examples));
 }
 
 std::string manual_page() {

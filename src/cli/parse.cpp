@@ -198,7 +198,10 @@ Call parse(std::span<const std::string> words) {
     for (const auto& [command, sub] : subcommands) {
         const std::list<Slot>& values = *own++;
         if (!sub->parsed()) continue;
-        if (given("help")) return call.message = help_text(*command), call;
+        if (given("help")) {
+            call.arguments.set("COMMAND", std::string(command->name));
+            return call.command = find_command("help"), call;
+        }
         for (const Slot& slot : values)
             if (slot.option->count() != 0) call.arguments.set(slot.name, slot.value);
         for (const PositionalSpec& positional : command->positionals)
@@ -209,7 +212,7 @@ Call parse(std::span<const std::string> words) {
         return call;
     }
     if (version) return call.command = find_command("version"), call;
-    if (given("help")) return call.message = help_text(), call;
+    if (given("help")) return call.command = find_command("help"), call;
     return usage("no command was given");
 }
 
