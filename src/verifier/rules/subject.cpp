@@ -211,6 +211,19 @@ const char* forbidden_field(platform::ProgramType type, SpecialKind kind) {
     return nullptr;
 }
 
+/// Whether values of maps of the type may hold such a field; Linux makes no other maps with them (map_check_btf).
+bool may_hold(platform::MapType type, SpecialKind kind) {
+    using enum platform::MapType;
+    switch (kind) {
+        case SpecialKind::SpinLock:
+            return type == Hash || type == Array || type == CgroupStorage || type == SkStorage ||
+                   type == InodeStorage || type == TaskStorage || type == CgrpStorage;
+        case SpecialKind::Timer: return type == Hash || type == LruHash || type == Array;
+        case SpecialKind::NotModelled: return true;
+    }
+    return false;
+}
+
 /// The first instruction that names map `index`.
 isa::InsnIndex first_use(const object::LinkedProgram& program, size_t index) {
     for (isa::InsnIndex at = 0; at < program.code.size();) {
@@ -248,7 +261,8 @@ Result<MapInfo> describe(const object::ObjectSpec& spec, const object::MapSpec& 
                          fmt::format("the value type of map \"{}\" has too many special fields", map.name),
                          fmt::format("{} has more than {}", spec.btf->type_text(map.value_type), max_special));
         }
-        for (const SpecialField& field : info.special) {
+        for (SpecialField& field : info.special) {
+            if (!may_hold(type, field.kind)) field.kind = SpecialKind::NotModelled;
             if (uint64_t{field.offset} + field.size > info.value_size) {
                 return Error(Errc::Malformed, Where{.file = spec.file},
                              fmt::format("the value type of map \"{}\" is larger than its values", map.name),
