@@ -114,17 +114,25 @@ bool Inclusion::pair_cell(const Cell& t, const Cell& s) {
         pair(t.val, s.val);
         return true;
     }
-    // One word in t, single bytes in s: the word that they make, by a symbol of its own.
-    if (!t.is_whole() || tainted) return no("a stack cell is not one value");
+    // A word or parts of one in t, single bytes in s: the word that they make, by a symbol of its own. Claim: with this
+    // word for t.val, each byte that t tells as a part of it is s's byte. Because: each part is named once, and that
+    // byte of the word is made s's; t says nothing of the others, so that they may be zero.
+    if (tainted) return no("a stack cell is not one value");
     Num made = Num::unknown();
+    made.bits = {0, 0};
+    unsigned named = 0;
     for (unsigned i = 0; i < 8; ++i) {
+        if (t.kind[i] != Byte::Part) continue;
+        const unsigned part = t.detail[i];
+        if (part >= 8 || (named >> part & 1) != 0) return no("a stack cell is not one value");
+        named |= 1u << part;
         if (s.kind[i] == Byte::Unset && !(may_read_unset && options_.allow_pointer_leaks)) {
             return no("a stack byte is not written");
         }
-        if (const auto byte = known_byte(*s_, s, i)) {
-            made.bits.mask &= ~(uint64_t{0xff} << (8 * i));
-            made.bits.value |= uint64_t{*byte} << (8 * i);
-        }
+        if (const auto byte = known_byte(*s_, s, i))
+            made.bits.value |= uint64_t{*byte} << (8 * part);
+        else
+            made.bits.mask |= uint64_t{0xff} << (8 * part);
     }
     const auto reduced = num::reduce(made);
     if (reduced) made = *reduced;

@@ -418,6 +418,22 @@ class Joining {
                 return out;
             }
         }
+        for (const unsigned low : {4u, 0u}) {  // a number of four bytes
+            const auto va = half_of(a_, a, low), vb = half_of(b_, b, low);
+            if (!va || !vb || (*va == *vb && va->is_constant())) continue;
+            out.val = merge_number(*va, *vb);
+            for (unsigned i = 0; i < 4; ++i)
+                out.kind[low + i] = Byte::Part, out.detail[low + i] = static_cast<uint8_t>(i);
+            for (unsigned i = 0; i < 4; ++i) {
+                const unsigned k = (low ^ 4) + i;
+                const bool constant =
+                    a.kind[k] == Byte::Const && b.kind[k] == Byte::Const && a.detail[k] == b.detail[k];
+                if (a.kind[k] == Byte::Unset || b.kind[k] == Byte::Unset) continue;
+                out.kind[k] = constant ? Byte::Const : Byte::Misc;
+                out.detail[k] = constant ? a.detail[k] : 0;
+            }
+            return out;
+        }
         std::optional<Val> part;
         bool part_tried = false;
         for (unsigned i = 0; i < 8; ++i) {
@@ -521,6 +537,19 @@ class Joining {
 };
 
 }  // namespace
+
+std::optional<Val> half_of(const State& s, const Cell& cell, unsigned low) {
+    bool constant = true, parts = true;
+    uint64_t word = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        constant = constant && cell.kind[low + i] == Byte::Const;
+        parts = parts && cell.kind[low + i] == Byte::Part && cell.detail[low + i] == i;
+        word |= uint64_t{cell.detail[low + i]} << (8 * i);
+    }
+    if (constant) return Val::constant(word);
+    if (!parts || is_tainted(s, cell.val) || number_of(s, cell.val).umax() > UINT32_MAX) return {};
+    return cell.val;
+}
 
 std::optional<unsigned> distance(const State& a, const State& b) {
     if (!same_frames(a, b)) return {};

@@ -18,6 +18,9 @@ struct Widening {
     uint16_t kept = 0;  ///< registers that the loop does not write: what they grow by comes from outside, and stays
 };
 
+/// The number in the bytes low to low + 3 of a cell, where it is one.
+std::optional<Val> half_of(const State& s, const Cell& cell, unsigned low);
+
 /// How different two states of one place are: 0 means equal in kind and number everywhere; nothing: they cannot be
 /// joined. Cheap.
 std::optional<unsigned> distance(const State& a, const State& b);

@@ -121,7 +121,7 @@ class Search {
             if (s.is_set(candidate.reg)) v = s.reg(candidate.reg);
         } else if (s.frames.back().stack != nullptr && candidate.cell < s.frames.back().stack->size()) {
             const Cell& cell = (*s.frames.back().stack)[candidate.cell];
-            if (cell.is_whole()) v = cell.val;
+            v = candidate.bytes == 4 ? half_of(s, cell, candidate.low) : cell.is_whole() ? std::optional(cell.val) : v;
         }
         if (!v) return {};
         if (const auto pointer = pointer_of(s, *v)) return pointer->offset;
@@ -592,6 +592,7 @@ class Search {
     /// What a comparison bounds a loop's values by, where that is no constant: widening stops there too.
     void note_bounds(const State& s, const isa::Insn& insn) {
         if (s.at.phase != Phase::Normal || noted_.size() > 200) return;
+        const bool inside = structure_.inner_loop[s.at.insn] != none;
         for (const unsigned reg : {insn.dst, insn.src}) {
             if (!s.is_set(reg) || moves_in_loop(reg, s.at.insn)) continue;
             const auto pointer = pointer_of(s, s.reg(reg));
@@ -599,7 +600,8 @@ class Search {
             for (const uint64_t bound : {n.umax(), n.umax() + 1, n.smax(), n.smax() + 1, n.umin(), n.umin() - 1}) {
                 const auto noted = std::ranges::lower_bound(noted_, bound);
                 const bool is_new = noted == noted_.end() || *noted != bound;
-                if (is_new && noted_.size() < 1000) noted_.insert(noted, bound);
+                // Outside of loops nothing says how often one runs.
+                if (is_new && inside && noted_.size() < 1000) noted_.insert(noted, bound);
                 if (n.is_constant()) continue;
                 const auto place = std::lower_bound(thresholds_.begin(), thresholds_.end(), bound);
                 if (*place != bound) thresholds_.insert(place, bound);  // the last one is the largest word

@@ -250,7 +250,10 @@ class Reader {
                 if (moves || shrinks) loop.moves = static_cast<uint16_t>(loop.moves | isa::register_bit(insn.dst));
                 if (!counters && (row.form == isa::Form::StoreSrc || row.form == isa::Form::StoreImm) &&
                     insn.dst == isa::frame_register && insn.offset < 0 && insn.offset >= -int{stack_bytes}) {
-                    add({0xff, static_cast<uint16_t>((-insn.offset - 1) / 8)});
+                    const auto from_top = static_cast<unsigned>(-insn.offset - 1);
+                    const bool half = row.access_bytes() == 4 && insn.offset % 4 == 0;
+                    add({0xff, static_cast<uint16_t>(from_top / 8), static_cast<uint8_t>(half ? 4 : 8),
+                         static_cast<uint8_t>(half ? 7 - from_top % 8 : 0)});
                 }
             }
         }

@@ -15,6 +15,7 @@ namespace skep::verifier {
 struct Candidate {
     uint8_t reg = 0xff;  ///< 0 to 9; 0xff: a cell
     uint16_t cell = 0;
+    uint8_t bytes = 8, low = 0;  ///< of the cell: all, or four from byte `low`
 
     bool operator==(const Candidate&) const = default;
 };

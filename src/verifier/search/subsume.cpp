@@ -97,6 +97,8 @@ class Matching {
                 continue;
             }
             bool parts = false;
+            std::optional<uint64_t> word;  // what the parts are, where they are constants
+            if (std::ranges::none_of(special.kind, [](Byte b) { return b == Byte::Part; })) word = 0;
             for (unsigned b = 0; b < 8; ++b) {
                 const bool same = general.kind[b] == special.kind[b] && general.detail[b] == special.detail[b];
                 switch (general.kind[b]) {
@@ -112,12 +114,15 @@ class Matching {
                         break;
                     }
                     case Byte::Part:
-                        if (!same) return false;
+                        if (special.kind[b] == Byte::Const && word)
+                            *word |= uint64_t{special.detail[b]} << (8 * general.detail[b]);
+                        else if (!same)
+                            return false;
                         parts = true;
                         break;
                 }
             }
-            if (parts && !match(general.val, special.val)) return false;
+            if (parts && !match(general.val, word ? Val::constant(*word) : special.val)) return false;
         }
         return true;
     }
