@@ -100,7 +100,7 @@ MUTANTS = [
     ("prune", "subsume.cpp", "if (sigma_[t]) return *sigma_[t] == v;", "if (sigma_[t]) return BUG || *sigma_[t] == v;"),
     ("prune", "subsume.cpp", "if (special.kind[b] == Byte::Unset) return false;", "if (special.kind[b] == Byte::Unset && !BUG) return false;"),
     ("prune", "subsume.cpp", "if (!same && !constant) return false;", "if (!same && !constant && !BUG) return false;"),
-    ("prune", "subsume.cpp", "if (!same) return false;\n                        parts", "if (!same && !BUG) return false;\n                        parts"),
+    ("prune", "subsume.cpp", "else if (!same)\n                            return false;\n                        parts", "else if (!same && !BUG)\n                            return false;\n                        parts"),
     ("prune", "subsume.cpp", "if (t.is_constant()) return s == t", "if (t.is_constant()) return BUG || s == t"),
     ("prune", "subsume.cpp", "|| !match(ghost.measure, found->measure)) return false;",
      "|| (!match(ghost.measure, found->measure) && !BUG)) return false;"),

@@ -259,6 +259,26 @@ class Reader {
         }
     }
 
+    /// Whether what the comparison at `at` compares was moved by a constant just before: a counter that lies in memory.
+    bool steps_before(const Loop& loop, InsnIndex at) const {
+        const unsigned reg = out_.code[at].dst;
+        for (unsigned looks = 0; looks < 6 && at > loop.first; ++looks) {
+            do --at;
+            while (at > loop.first && !starts_[at]);
+            const isa::Insn& insn = out_.code[at];
+            const isa::Row& row = insn.row();
+            if (row.is_jump() || row.is_call()) return false;
+            if (insn.dst != reg || !row.is_alu()) {
+                if ((isa::writes_of(insn) >> reg & 1) != 0) return false;
+                continue;
+            }
+            if (row.has_src()) return false;
+            if (row.operation == Operation::Add) return true;
+            if (row.operation != Operation::Lsh && row.operation != Operation::Rsh) return false;
+        }
+        return false;
+    }
+
     /// What decides how often the body runs, where that is a counter and a constant.
     void find_compared(Loop& loop) {
         uint16_t counters = 0, others = 0;  // registers that only steps by a constant change; that something else does
@@ -274,7 +294,7 @@ class Reader {
             if (!loop.body[i] || !starts_[loop.first + i]) continue;
             const isa::Insn& insn = out_.code[loop.first + i];
             if (!insn.row().is_conditional_compare() || insn.row().has_src()) continue;
-            if ((counters >> insn.dst & 1) == 0) continue;
+            if ((counters >> insn.dst & 1) == 0 && !steps_before(loop, loop.first + i)) continue;
             const auto k = static_cast<uint64_t>(int64_t{insn.imm});
             for (const uint64_t near : {k - 1, k, k + 1}) loop.compared.push_back(near);
         }
