@@ -34,9 +34,13 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
     endif()
 endif()
 
-# Signatures of native modules (src/module): optional; a build without it neither signs nor accepts signed modules.
+# Signatures of native modules (src/module): optional on Linux; a build without it neither signs nor accepts signed
+# modules. The staged one of cross builds is a static library. Windows has its own.
 set(SKEP_OPENSSL_FOUND FALSE)
-if(NOT CMAKE_CROSSCOMPILING)
+if(NOT WIN32)
+    if(CMAKE_CROSSCOMPILING)
+        set(OPENSSL_USE_STATIC_LIBS TRUE)
+    endif()
     find_package(OpenSSL 3 COMPONENTS Crypto)
     if(OpenSSL_FOUND)
         set(SKEP_OPENSSL_FOUND TRUE)
