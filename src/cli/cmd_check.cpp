@@ -144,6 +144,15 @@ std::string report_text(const Report& report, Output& output) {
             }
         }
     }
+    for (const Row& row : report.rows)
+        for (size_t i = 0; i < report.platforms.size(); ++i)
+            for (const Missing& m :
+                 row.judgements[i].fit == Fit::Cannot ? std::vector<Missing>() : row.judgements[i].replaced) {
+                out +=
+                    fmt::format("\n{} says {} where {} has no such verdict: it becomes {}\n", row.needs.program,
+                                m.need->name.substr(m.need->name.find(' ') + 1), report.platforms[i]->name, m.nearest);
+                for (const NeedSite& site : m.need->sites) out += fmt::format("    at {}\n", site_text(site));
+            }
     bool binds = false;
     for (const Row& row : report.rows)
         for (size_t i = 0; i < report.platforms.size(); ++i)
@@ -223,7 +232,18 @@ Json report_json(const Report& report) {
                 }
                 missing.push(std::move(what.set("at", std::move(sites))));
             }
-            platforms.push(std::move(one.set("missing", std::move(missing))));
+            Json replaced = Json::array();
+            for (const Missing& m : row.judgements[i].replaced) {
+                Json sites = Json::array();
+                for (const NeedSite& site : m.need->sites)
+                    sites.push(Json::object()
+                                   .set("insn", site.insn)
+                                   .set("file", site.source_file)
+                                   .set("line", site.source_line));
+                replaced.push(
+                    Json::object().set("what", m.need->name).set("becomes", m.nearest).set("at", std::move(sites)));
+            }
+            platforms.push(std::move(one.set("missing", std::move(missing)).set("replaced", std::move(replaced))));
         }
         program.set("platforms", std::move(platforms));
         Json unread = Json::array();

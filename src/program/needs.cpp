@@ -44,6 +44,7 @@ class Collector {
         SKEP_TRY(instructions());
         features();
         fields();
+        verdicts();
         return std::move(out_);
     }
 
@@ -270,6 +271,47 @@ class Collector {
             out_.unread.push_back("the accesses to its context were not all found: " + done.error().summary());
     }
 
+    /// Constants that reach an exit of the program in r0, by some path that says nothing else.
+    void verdicts() {
+        if (platform::verdicts_of(out_.type).empty() || program_.subprograms.empty()) return;
+        const object::Subprogram& entry = program_.subprograms.front();
+        std::vector<std::pair<InsnIndex, Insn>> insns;
+        for (InsnIndex at = entry.start; at < entry.end;) {
+            const auto decoded = isa::decode(program_.code, at);
+            if (!decoded) return;
+            insns.emplace_back(at, *decoded);
+            at += decoded->slots();
+        }
+        // Whether r0, as it is before an instruction, may be what is returned: backwards until nothing changes.
+        std::vector<bool> returned(program_.code.size() + 1);
+        constexpr int most_rounds = 64;
+        for (int round = 0, changed = 1; changed != 0 && round < most_rounds; ++round) {
+            changed = 0;
+            for (auto place = insns.rbegin(); place != insns.rend(); ++place) {
+                const auto& [at, insn] = *place;
+                const isa::Row& row = insn.row();
+                bool now = row.is_exit();
+                if ((isa::writes_of(insn) & isa::register_bit(0)) == 0 && !now) {
+                    if (!row.ends_path() && at + insn.slots() < entry.end) now = returned[at + insn.slots()];
+                    const int64_t target = row.is_jump() ? isa::target_of(insn, at) : -1;
+                    if (target >= entry.start && target < entry.end) now = now || returned[static_cast<size_t>(target)];
+                }
+                if (now == returned[at]) continue;
+                returned[at] = now;
+                changed = 1;
+            }
+        }
+        for (const auto& [at, insn] : insns) {
+            const bool constant = insn.op == isa::Op::Mov64K || insn.op == isa::Op::Mov32K;
+            if (!constant || insn.dst != 0 || !returned[at + insn.slots()]) continue;
+            const uint64_t number =
+                insn.op == isa::Op::Mov32K ? static_cast<uint32_t>(insn.imm) : static_cast<uint64_t>(int64_t{insn.imm});
+            const platform::Verdict verdict =
+                platform::outcome_of(out_.type, out_.personality, number, UINT32_MAX).verdict;
+            this->at(add(Need::Kind::Verdict, verdict, fmt::format("verdict {}", platform::verdict_name(verdict))), at);
+        }
+    }
+
     const object::ObjectSpec& spec_;
     const object::LinkedProgram& program_;
     ProgramNeeds out_;
@@ -352,7 +394,20 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
             out.nearest = platform::nearest_feature(id);
             return out;
         }
-        case Need::Kind::Verdict: return std::nullopt;
+        case Need::Kind::Verdict: {
+            const auto verdict = std::get<platform::Verdict>(need.what);
+            if (p.binds || needs.personality == p.personality) return std::nullopt;
+            for (uint64_t number = 0; number < 16; ++number)
+                if (platform::outcome_of(needs.type, p.personality, number, UINT32_MAX).verdict == verdict)
+                    return std::nullopt;
+            out.since = needs.personality == Personality::Linux ? "Linux" : "eBPF for Windows";
+            // As `skep translate` has it: a verdict that lets through becomes one that does.
+            out.nearest = platform::verdict_name(
+                verdict == platform::Verdict::SockAddrProceedHard
+                    ? platform::Verdict::SockAddrProceed
+                    : platform::outcome_of(needs.type, p.personality, UINT32_MAX, UINT32_MAX).verdict);
+            return out;
+        }
     }
     return std::nullopt;
 }
@@ -367,7 +422,8 @@ Result<ProgramNeeds> needs_of(const object::ObjectSpec& spec, const object::Link
 Judgement judge(const ProgramNeeds& needs, const platform::Platform& platform) {
     Judgement out;
     for (const Need& need : needs.needs)
-        if (auto missing = missing_of(need, needs, platform)) out.missing.push_back(std::move(*missing));
+        if (auto missing = missing_of(need, needs, platform))
+            (need.kind == Need::Kind::Verdict ? out.replaced : out.missing).push_back(std::move(*missing));
     if (!out.missing.empty()) {
         out.fit = Fit::Cannot;
         // Without its program type the rest says little.

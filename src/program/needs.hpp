@@ -12,6 +12,7 @@
 #include "object/linked_program.hpp"
 #include "object/object_spec.hpp"
 #include "platform/platforms/platform.hpp"
+#include "platform/verdict.hpp"
 
 namespace skep {
 
@@ -41,7 +42,7 @@ struct Need {
     Kind kind;
     /// What exactly; UnknownNumber where the number means nothing in its own personality.
     std::variant<platform::ProgramType, platform::HelperId, platform::MapType, platform::FieldId, platform::FeatureId,
-                 Kfunc, UnknownNumber>
+                 Kfunc, UnknownNumber, platform::Verdict>
         what;
     std::string name;             ///< "helper xdp_load_bytes", "map type ringbuf (map \"events\")"
     std::vector<NeedSite> sites;  ///< the first ones; empty where no instruction is concerned
@@ -81,6 +82,8 @@ struct Missing {
 struct Judgement {
     Fit fit = Fit::Runs;
     std::vector<Missing> missing;
+    /// Verdicts that the platform cannot say, `nearest` being what they become there: no reason not to run.
+    std::vector<Missing> replaced;
 };
 
 Judgement judge(const ProgramNeeds& needs, const platform::Platform& platform);

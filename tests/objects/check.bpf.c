@@ -40,4 +40,15 @@ int plain(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+SEC("xdp")
+int gives_up(struct xdp_md *ctx)
+{
+	__u32 key = ctx->ingress_ifindex;
+	__u64 *count = bpf_map_lookup_elem(&seen, &key);
+
+	if (!count)
+		return XDP_ABORTED;
+	return *count & 1 ? XDP_TX : XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "GPL";
