@@ -120,6 +120,34 @@ class Translate(unittest.TestCase):
                         if a["name"] != "events":
                             self.assertEqual(sorted(a["entries"], key=str), sorted(b["entries"], key=str), (path, a["name"]))
 
+    def test_what_the_verifier_accepts_it_accepts_translated(self):
+        def accepted(path):
+            out = skep("verify", path, "--json")
+            return {p["program"]: p["verdict"] for p in json.loads(out.stdout)["programs"]} if out.stdout else {}
+
+        translated, refused = 0, 0
+        for source in sorted([*OBJECTS.glob("*.o"), *EXAMPLES.glob("*.o"), *EXAMPLES.glob("windows/*.o")]):
+            report = json.loads(skep("inspect", source, "--json").stdout)
+            system = {"linux": "windows", "windows": "linux"}.get(report.get("personality"))
+            if system is None:
+                continue
+            out = skep("translate", source, "--to", system, "-o", self.path("other.o"), "--json")
+            if out.returncode != 0:
+                self.assertFalse(os.path.exists(self.path("other.o")), source)
+                self.assertTrue(json.loads(out.stdout)["error"]["what"], source)
+                refused += 1
+                continue
+            translated += 1
+            self.in_order(self.path("other.o"))
+            before, after = accepted(source), accepted(self.path("other.o"))
+            self.assertEqual(before.keys(), after.keys(), source)
+            for program, verdict in before.items():
+                if verdict == "accepted":
+                    self.assertEqual(after[program], "accepted", (source, program))
+            os.remove(self.path("other.o"))
+        self.assertGreater(translated, 5)
+        self.assertGreater(refused, 5)
+
     def test_results_verdicts_maps_and_globals_keep_their_meaning(self):
         source = OBJECTS / "windows_portable.o"
         there, report = self.translated(source, "linux", "linux.o")
