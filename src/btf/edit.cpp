@@ -110,6 +110,12 @@ TypeId BtfEditor::add_integer(std::string_view name, uint32_t bytes) {
     return add(std::move(record));
 }
 
+TypeId BtfEditor::add_struct(std::string_view name, uint32_t size, const std::vector<NewMember>& members) {
+    const TypeId id = add(head(string(name), info_of(Kind::Struct, 0), size));
+    set_struct(id, size, members);
+    return id;
+}
+
 void BtfEditor::set_struct(TypeId id, uint32_t size, const std::vector<NewMember>& members) {
     const uint32_t name = load_le<uint32_t>(types_[id - 1].data());
     Record record = head(name, info_of(Kind::Struct, static_cast<uint32_t>(members.size())), size);

@@ -30,6 +30,7 @@ class BtfEditor {
     TypeId add_array(TypeId element, TypeId index, uint32_t count);
     TypeId add_integer(std::string_view name, uint32_t bytes);
 
+    TypeId add_struct(std::string_view name, uint32_t size, const std::vector<NewMember>& members);
     /// Exchanges a struct's members and size; its name stays.
     void set_struct(TypeId id, uint32_t size, const std::vector<NewMember>& members);
     /// Adds a member behind the others; the struct grows by `bytes`.

@@ -7,6 +7,7 @@
 #include "cli/table.hpp"
 #include "cli/verify/examine.hpp"
 #include "platform/program_type.hpp"
+#include "program/personality.hpp"
 
 namespace skep::cli {
 
@@ -26,7 +27,8 @@ Result<int> run_check_certificate(const Arguments& arguments, Output& output) {
         if (!options.bind.type)
             return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type));
     }
-    SKEP_ASSIGN(runtime::TargetTypes target, target_types(arguments));
+    SKEP_ASSIGN(runtime::TargetTypes target,
+                target_types(arguments, settle_personality(spec, std::nullopt).value_or(platform::Personality::Linux)));
     SKEP_ASSIGN(const verifier::Subject subject, prepare_subject(spec, chosen.front(), options, target));
     Result<ExecutableProgram> checked = verifier::check_certificate(subject, certificate);
     // What is wrong is wrong with the certificate: it may be none, or one of another program.
@@ -54,7 +56,9 @@ constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"},
 constexpr OptionSpec options[] = {
     {"-p,--program", Kind::Text, "NAME", "which program, if the object has several"},
     {"--type", Kind::Text, "TYPE", "the program type, where the section's name does not say it"},
-    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--btf", Kind::File, "FILE",
+     "BTF that CO-RE relocations are resolved against (the running kernel's), or hooks: the contexts as our hooks lay "
+     "them out"},
 };
 constexpr Example examples[] = {{"skep check-certificate prog.o prog.cert", "is it a proof that the program is safe?"}};
 

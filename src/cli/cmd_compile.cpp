@@ -8,6 +8,7 @@
 #include "cli/table.hpp"
 #include "module/build.hpp"
 #include "module/signature.hpp"
+#include "program/personality.hpp"
 
 namespace skep::cli {
 
@@ -56,15 +57,18 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
     }
     options.compiler.compiler = arguments.text_or("cc", "");
     if (const auto program = arguments.text("program")) options.programs.push_back(*program);
+    SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
+    auto personality = platform::Personality::Linux;
+    if (const auto spec = object::read_object(file, path))
+        personality = settle_personality(*spec, std::nullopt).value_or(personality);
     // The types are named by their bytes: a file's name says nothing where the module is read.
-    SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments));
+    SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments, personality));
     options.core.types = [&options, &target]() -> Result<std::shared_ptr<const btf::Btf>> {
         auto types = target.open();
         if (types) options.core_types = "BTF " + module::digest_text((*types)->raw());
         return types;
     };
 
-    SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
     SKEP_ASSIGN(
         const module::Built built,
         module::build_module(file, path, options,

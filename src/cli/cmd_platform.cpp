@@ -6,8 +6,10 @@
 
 #include "cli/check/platform_set.hpp"
 #include "cli/command.hpp"
+#include "cli/file.hpp"
 #include "cli/json.hpp"
 #include "cli/table.hpp"
+#include "platform/context_types.hpp"
 
 namespace skep::cli {
 
@@ -47,6 +49,7 @@ std::map<std::string, std::string> rows_of(const Platform& p) {
     for (const auto& k : p.kfuncs) rows[fmt::format("kernel function {}", k.name)] = "";
     for (const auto& s : p.sections) rows[fmt::format("section {}", s.text)] = platform::program_type_name(s.type);
     for (const auto id : p.features) rows[fmt::format("feature {}", platform::feature(id).text)] = "";
+    for (const auto& k : p.kconfig) rows[fmt::format("kernel configuration {}", k.name)] = k.value;
     return rows;
 }
 
@@ -89,6 +92,9 @@ Json platform_json(const Platform& p) {
     out.set("program_types", std::move(types)).set("helpers", std::move(helpers)).set("map_types", std::move(maps));
     out.set("fields", std::move(fields)).set("kernel_functions", std::move(kfuncs));
     out.set("sections", std::move(sections)).set("features", std::move(features));
+    Json kconfig = Json::object();
+    for (const auto& k : p.kconfig) kconfig.set(k.name, k.value);
+    out.set("kernel_configuration", std::move(kconfig));
     return out;
 }
 
@@ -143,6 +149,9 @@ void show(const Platform& p, Output& output) {
     Table features({""});
     for (const auto id : p.features) features.add({platform::feature(id).text});
     part("Language and loader", features);
+    Table kconfig({"name", "value"});
+    for (const auto& k : p.kconfig) kconfig.add({k.name, k.value});
+    part("Kernel configuration that the release decides", kconfig);
     output.out(out);
 }
 
@@ -203,22 +212,32 @@ Result<int> run_platform(const Arguments& arguments, Output& output) {
         SKEP_ASSIGN(const Platform* b, set.find(*other));
         return diff(*a, *b, output);
     }
-    return usage("skep platform knows list, show and diff");
+    if (action == "types") {
+        if (!name || other) return usage("skep platform types takes one name");
+        const auto file = arguments.text("output");
+        if (!file) return usage("skep platform types writes a file: name it with -o");
+        SKEP_ASSIGN(const Platform* p, set.find(*name));
+        SKEP_TRY(write_file(*file, platform::context_types(p->personality)));
+        return exit_done;
+    }
+    return usage("skep platform knows list, show, diff and types");
 }
 
 constexpr PositionalSpec positionals[] = {
-    {"ACTION", "list, show NAME, or diff NAME OTHER", false, Kind::Text},
+    {"ACTION", "list, show NAME, diff NAME OTHER, or types NAME", false, Kind::Text},
     {"NAME", "a platform", false, Kind::Text},
     {"OTHER", "another platform", false, Kind::Text},
 };
 constexpr OptionSpec options[] = {
     {"--platform-file", Kind::File, "FILE", "JSON that adds a platform of your own"},
+    {"-o,--output", Kind::File, "FILE", "types: where the BTF goes"},
 };
 constexpr Example examples[] = {
     {"skep platform list", "the platforms in the tables"},
     {"skep platform show windows-ebpf-1.6",
      "program types, helpers, maps, context fields and sections with their numbers"},
     {"skep platform diff linux-5.15 linux-6.12", "what came between, and what changed its number"},
+    {"skep platform types windows-ebpf-1.6 -o contexts.btf", "its contexts as BTF, for CO-RE and for bpftool"},
 };
 
 }  // namespace

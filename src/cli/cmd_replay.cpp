@@ -28,7 +28,7 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
         module::BuildOptions options;
         options.compiler.target = *host;
         options.generator = "skep replay";
-        options.core.types = [] { return read_types_file(""); };
+        options.core.types = [] { return types_for("", platform::Personality::Linux); };
         SKEP_ASSIGN(
             module::Built built,
             module::build_module(head.object, head.name, options,

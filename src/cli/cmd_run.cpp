@@ -16,6 +16,7 @@
 #include "cli/run/progress.hpp"
 #include "cli/run/recording.hpp"
 #include "cli/run/report.hpp"
+#include "cli/target_options.hpp"
 #include "hooks/pcap/capture.hpp"
 #include "program/personality.hpp"
 #include "runtime/load/loaded_object.hpp"
@@ -213,7 +214,12 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(options.btf, readable_types(arguments));
     options.unverified = arguments.flag("unverified");
     options.personality = personality_from_name(arguments.text_or("personality", ""));
+    SKEP_ASSIGN(TargetOptions target, target_options(arguments));
+    options.kernel_config = std::move(target.config);
     const bool kernel = options.engine == "kernel";
+    if (kernel && !options.kernel_config.source.empty())
+        return Error(Errc::InvalidArgument, "the running kernel tells programs of itself", {},
+                     "leave out --platform and --kconfig with --engine kernel");
     if (kernel && settle_personality(*spec, options.personality).value_or(platform::Personality::Linux) ==
                       platform::Personality::Windows)
         return Error(Errc::Unsupported, "the running Linux kernel takes objects for Linux only",
@@ -222,6 +228,9 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
             .in_file(path);
     std::unique_ptr<RecordWriter> record;
     if (const auto record_file = arguments.text("record")) {
+        if (!options.kernel_config.source.empty())
+            return Error(Errc::Unsupported, "a record does not hold the kernel configuration", {},
+                         "leave out --platform and --kconfig with --record");
         if (kernel || contexts)
             return Error(Errc::Unsupported, "only runs over packets on our own engines are recorded", {},
                          kernel ? "leave out --engine kernel" : "name a capture with --pcap FILE");
@@ -309,7 +318,12 @@ constexpr OptionSpec options[] = {
     {"--ifindex", Kind::Number, "N", "the interface that packets come from (1)"},
     {"--personality", Kind::Choice, "linux|windows",
      "whose headers the object was compiled against, if that cannot be told"},
-    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--btf", Kind::File, "FILE",
+     "BTF that CO-RE relocations are resolved against (the running kernel's), or hooks: the contexts as our hooks lay "
+     "them out"},
+    {"--platform", Kind::Text, "NAME",
+     "the system whose kernel configuration the program reads: LINUX_KERNEL_VERSION, ... (skep, which says 6.12)"},
+    SKEP_KERNEL_CONFIG_OPTIONS,
     {"--entries", Kind::Number, "N", "map entries to show in text (32)"},
     {"--events", Kind::Number, "N", "events and printed lines to show in text (10)"},
     {"--event-type", Kind::Text, "NAME", "struct that events are shown as"},

@@ -6,6 +6,7 @@
 
 #include "cli/command.hpp"
 #include "cli/file.hpp"
+#include "cli/target_options.hpp"
 #include "cli/verify/examine.hpp"
 #include "platform/program_type.hpp"
 #include "program/personality.hpp"
@@ -14,19 +15,7 @@ namespace skep::cli {
 
 namespace {
 
-/// The platform of this name. Errors: InvalidArgument that lists those there are.
-Result<platform::Platform> platform_named(std::string_view name) {
-    std::string names;
-    for (platform::Platform& one : platform::builtin_platforms({})) {
-        if (one.name == name) return std::move(one);
-        if (one.name == "skep") continue;  // what this host runs is a question for `skep check`
-        names += (names.empty() ? "" : ", ") + one.name;
-    }
-    return Error(Errc::InvalidArgument, fmt::format("there is no platform \"{}\"", name), {},
-                 fmt::format("known are {}", names));
-}
-
-Result<VerifyOptions> options_from(const Arguments& arguments) {
+Result<VerifyOptions> options_from(const Arguments& arguments, const TargetOptions& target) {
     VerifyOptions options;
     options.time_again = arguments.flag("stats");
     if (const auto type = arguments.text("type")) {
@@ -36,9 +25,8 @@ Result<VerifyOptions> options_from(const Arguments& arguments) {
                          "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
     }
     options.bind.personality = personality_from_name(arguments.text_or("personality", ""));
-    if (const auto name = arguments.text("platform")) {
-        SKEP_ASSIGN(options.platform, platform_named(*name));
-    }
+    options.platform = target.platform;
+    if (options.platform && options.platform->binds) options.platform.reset();  // what this host runs: `skep check`
     if (arguments.text("timeout")) {
         SKEP_ASSIGN(const uint64_t seconds, arguments.number_in("timeout", 1, 1'000'000, 1));
         options.verifier.time_budget_ns = seconds * 1'000'000'000;
@@ -51,7 +39,8 @@ Result<VerifyOptions> options_from(const Arguments& arguments) {
 
 Result<int> run_verify(const Arguments& arguments, Output& output) {
     const std::string path = *arguments.text("OBJECT");
-    SKEP_ASSIGN(VerifyOptions options, options_from(arguments));
+    SKEP_ASSIGN(TargetOptions wanted, target_options(arguments));
+    SKEP_ASSIGN(VerifyOptions options, options_from(arguments, wanted));
     SKEP_ASSIGN(object::ObjectSpec spec, read_object_file(path));
     if (!options.bind.personality && find_personality(spec).evidence.empty()) {
         // No helper, context access or section says whose it is, so it is safe on both systems or on none.
@@ -64,7 +53,11 @@ Result<int> run_verify(const Arguments& arguments, Output& output) {
         return Error(Errc::InvalidArgument, "a certificate is about one program", {}, "name it with --program");
     if (options.why_safe && chosen.size() != 1)
         return Error(Errc::InvalidArgument, "--why-safe is about one program", {}, "name it with --program");
-    SKEP_ASSIGN(runtime::TargetTypes target, target_types(arguments));
+    SKEP_ASSIGN(
+        runtime::TargetTypes target,
+        target_types(arguments,
+                     settle_personality(spec, options.bind.personality).value_or(platform::Personality::Linux)));
+    target.config = std::move(wanted.config);
     std::vector<Examined> programs;
     for (const uint32_t index : chosen) programs.push_back(examine(spec, index, options, target));
     if (certificate && programs.front().verdict == verifier::Verdict::Accepted)
@@ -98,7 +91,10 @@ constexpr OptionSpec options[] = {
      "whose headers the object was compiled against, if that cannot be told"},
     {"--platform", Kind::Text, "NAME",
      "helpers, maps and fields that this platform lacks are refused: linux-6.12, ..."},
-    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    SKEP_KERNEL_CONFIG_OPTIONS,
+    {"--btf", Kind::File, "FILE",
+     "BTF that CO-RE relocations are resolved against (the running kernel's), or hooks: the contexts as our hooks lay "
+     "them out"},
     {"--sarif", Kind::Flag, "", "the result as a SARIF 2.1.0 log"},
     {"--all", Kind::Flag, "", "every failure, not only the first cause"},
     {"--trace", Kind::Flag, "", "the whole way to the failure, and what is known there"},

@@ -14,6 +14,7 @@
 #include "module/descriptor.hpp"
 #include "module/image.hpp"
 #include "module/signature.hpp"
+#include "platform/context_types.hpp"
 
 namespace skep::cli {
 
@@ -112,36 +113,45 @@ Result<void> write_file(const std::string& path, Bytes bytes, NewFile::Readers r
 }
 
 Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path) {
-    const std::string name = path.empty() ? "/sys/kernel/btf/vmlinux" : path;
-    SKEP_ASSIGN(const std::vector<std::byte> bytes, read_file(name));
+    SKEP_ASSIGN(const std::vector<std::byte> bytes, read_file(path));
     Bytes types = bytes;
     constexpr std::byte magic[] = {std::byte{0x7f}, std::byte{'E'}, std::byte{'L'}, std::byte{'F'}};
     std::optional<elf::File> file;
     if (bytes.size() >= sizeof(magic) && std::equal(std::begin(magic), std::end(magic), bytes.begin())) {
         Result<elf::File> read = elf::File::read(bytes);
-        if (!read) return std::move(read).error().in_file(name);
+        if (!read) return std::move(read).error().in_file(path);
         file = *std::move(read);
         types = {};
         for (const elf::Section& section : file->sections()) {
             if (section.name == ".BTF") types = section.bytes;
         }
-        if (types.empty()) return Error(Errc::Unresolved, "the file has no section .BTF").in_file(name);
+        if (types.empty()) return Error(Errc::Unresolved, "the file has no section .BTF").in_file(path);
     }
     Result<btf::Btf> parsed = btf::Btf::parse(types);
-    if (!parsed) return std::move(parsed).error().in_file(name);
+    if (!parsed) return std::move(parsed).error().in_file(path);
     return std::make_shared<const btf::Btf>(*std::move(parsed));
 }
 
-Result<runtime::TargetTypes> target_types(const Arguments& arguments) {
+Result<std::shared_ptr<const btf::Btf>> types_for(const std::string& path, platform::Personality personality) {
+    if (!path.empty() && path != "hooks") return read_types_file(path);
+    if (path.empty() && personality == platform::Personality::Linux) {
+        auto kernel = read_types_file("/sys/kernel/btf/vmlinux");
+        if (kernel || kernel.error().code() != Errc::CannotRead) return kernel;
+    }
+    SKEP_ASSIGN(btf::Btf types, btf::Btf::parse(platform::context_types(personality)));
+    return std::make_shared<const btf::Btf>(std::move(types));
+}
+
+Result<runtime::TargetTypes> target_types(const Arguments& arguments, platform::Personality personality) {
     const auto path = arguments.text("btf");
-    if (!path) return runtime::TargetTypes{[] { return read_types_file({}); }};
-    SKEP_ASSIGN(std::shared_ptr<const btf::Btf> types, read_types_file(*path));
+    if (!path) return runtime::TargetTypes{[personality] { return types_for({}, personality); }};
+    SKEP_ASSIGN(std::shared_ptr<const btf::Btf> types, types_for(*path, personality));
     return runtime::TargetTypes{[types] { return Result<std::shared_ptr<const btf::Btf>>(types); }};
 }
 
 Result<std::string> readable_types(const Arguments& arguments) {
     const std::string path = arguments.text_or("btf", "");
-    if (!path.empty()) SKEP_TRY(read_types_file(path));
+    if (!path.empty() && path != "hooks") SKEP_TRY(read_types_file(path));
     return path;
 }
 

@@ -15,6 +15,7 @@
 #include "cli/command.hpp"
 #include "cli/os/host.hpp"
 #include "object/object_spec.hpp"
+#include "platform/names.hpp"
 #include "runtime/load/link_program.hpp"
 
 namespace skep::cli {
@@ -62,13 +63,17 @@ class NewFile {
 
 /// Errors: CannotRead.
 Result<void> write_file(const std::string& path, Bytes bytes, NewFile::Readers readers = NewFile::Readers::Anyone);
-/// The types in a file: BTF as the kernel shows it, or an ELF file that has a .BTF section. An empty name: those of the
-/// running kernel. Errors: CannotRead and those of elf::File::read and btf::Btf::parse; Unresolved without the section.
+/// The types in a file: BTF as the kernel shows it, or an ELF file that has a .BTF section.
+/// Errors: CannotRead and those of elf::File::read and btf::Btf::parse; Unresolved without the section.
 Result<std::shared_ptr<const btf::Btf>> read_types_file(const std::string& path);
-/// The types that --btf names, read now, so that a file which is none is refused even where nothing needs it; without
-/// it those of the running kernel, read when they are needed. Errors: those of read_types_file.
-Result<runtime::TargetTypes> target_types(const Arguments& arguments);
-/// The name that --btf gives, of a file that was seen to hold types; empty without it. Errors: as above.
+/// What CO-RE records of a program are resolved against. `path` is --btf's: a file, or "hooks" for the contexts that
+/// our hooks lay out for programs of this personality; empty: the running kernel's types for programs of Linux where
+/// there are any, else the hooks'. Errors: those of read_types_file.
+Result<std::shared_ptr<const btf::Btf>> types_for(const std::string& path, platform::Personality personality);
+/// The same for the command's --btf, read now, so that a file which is none is refused even where nothing needs it;
+/// without it read when they are needed. Errors: those of read_types_file.
+Result<runtime::TargetTypes> target_types(const Arguments& arguments, platform::Personality personality);
+/// What --btf says: "hooks", or the name of a file that was seen to hold types; empty without it. Errors: as above.
 Result<std::string> readable_types(const Arguments& arguments);
 /// The bytes of the object in a file: its own, or those that a native module carries. Nobody has vouched for either: a
 /// module's signature and certificate are for skep audit, and for who runs it. Errors: CannotRead and those of

@@ -363,12 +363,12 @@ Result<void> Binder::bind_windows_helper(InsnIndex at, const Insn& insn) {
 }
 
 Result<void> Binder::bind_helper(InsnIndex at, const Insn& insn) {
-    if (is_windows()) return bind_windows_helper(at, insn);
-    HelperId id{};
     if (insn.imm == object::absent_helper)
         return fail_at(at, Errc::Unresolved, "the target's types have not what this instruction asks for",
                        "its CO-RE relocation found no match",
                        "guard it: bpf_core_field_exists(), bpf_core_type_exists(), bpf_core_enum_value_exists()");
+    if (is_windows()) return bind_windows_helper(at, insn);
+    HelperId id{};
     if (!platform::helper_from_linux(static_cast<uint32_t>(insn.imm), &id))
         return fail_at(at, Errc::Unresolved, fmt::format("call of an unknown helper, number {}", insn.imm),
                        "Linux defines helpers 1 to 211 and no further ones will come");

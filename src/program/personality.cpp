@@ -159,12 +159,15 @@ class Detective {
             at += insn->slots();
         }
         const std::vector<MapSizes> maps(linked.maps.size());
-        const auto visit = [&](isa::InsnIndex, const isa::Insn& insn,
+        const auto visit = [&](isa::InsnIndex at, const isa::Insn& insn,
                                std::span<const ContextValue> registers) -> Result<void> {
             const isa::Row& row = insn.row();
             if (row.form != isa::Form::LoadMem) return {};
             const ContextValue base = registers[insn.src];
             if (base.kind != ContextValue::Kind::Context) return {};
+            // CO-RE finds the field by name: where it stood when the program was compiled says nothing.
+            if (std::ranges::find(linked.core_relocations, at, &btf::CoreRecord::insn) != linked.core_relocations.end())
+                return {};
             const int64_t offset = int64_t{base.offset} + insn.offset;
             if (row.access_bytes() == 8 && (offset == 0 || offset == 8 || offset == 16))
                 add(Personality::Windows,

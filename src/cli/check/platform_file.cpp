@@ -20,7 +20,8 @@ class Reader {
     Reader(const Json& root, std::span<const Platform> known) : root_(root), known_(known) {}
 
     Result<Platform> run() {
-        SKEP_TRY(only_keys(root_, "", {"name", "title", "extends", "source", "helpers", "maps", "kfuncs", "without"}));
+        SKEP_TRY(only_keys(root_, "",
+                           {"name", "title", "extends", "source", "helpers", "maps", "kfuncs", "kconfig", "without"}));
         SKEP_ASSIGN(const std::string name, text(root_, "", "name"));
         SKEP_ASSIGN(const std::string base, text(root_, "", "extends"));
         const auto found = std::ranges::find(known_, base, &Platform::name);
@@ -39,6 +40,7 @@ class Reader {
         SKEP_TRY(helpers());
         SKEP_TRY(maps());
         SKEP_TRY(kfuncs());
+        SKEP_TRY(kconfig());
         SKEP_TRY(without());
         return std::move(out_);
     }
@@ -142,6 +144,28 @@ class Reader {
             const auto* word = (*rows)[i].as<std::string>();
             if (word == nullptr || word->empty()) return wrong(fmt::format("kfuncs[{}]", i), "a name is wanted");
             if (!out_.has_kfunc(*word)) out_.kfuncs.push_back({*word, ""});
+        }
+        return {};
+    }
+
+    Result<void> kconfig() {
+        const Json* rows = root_.find("kconfig");
+        if (rows == nullptr) return {};
+        const auto* object = rows->as<Json::Object>();
+        if (object == nullptr) return wrong("kconfig", "an object of names and values is wanted");
+        for (const auto& [name, value] : *object) {
+            std::string text = value.to_string();
+            if (const auto* word = value.as<std::string>(); word != nullptr)
+                text = *word == "y" || *word == "m" || *word == "n" ? *word : fmt::format("\"{}\"", *word);
+            else if (const auto* flag = value.as<bool>(); flag != nullptr)
+                text = *flag ? "y" : "n";
+            else if (value.as<uint64_t>() == nullptr && value.as<int64_t>() == nullptr)
+                return wrong(join("kconfig", name), "y, m, n, a number or a text is wanted");
+            const auto known = std::ranges::find(out_.kconfig, name, &platform::PlatformKconfig::name);
+            if (known != out_.kconfig.end())
+                known->value = std::move(text);
+            else
+                out_.kconfig.push_back({name, std::move(text)});
         }
         return {};
     }

@@ -16,6 +16,7 @@
 #include "platform/map_type.hpp"
 #include "platform/names.hpp"
 #include "platform/verdict.hpp"
+#include "runtime/load/kernel_config.hpp"
 #include "runtime/load/loaded_object.hpp"
 
 namespace skep::cli {
@@ -37,6 +38,7 @@ struct RunOptions {
     Recording* recording = nullptr;                      ///< watches every run; null: nobody does
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
     const runtime::CoreAnswers* core_answers = nullptr;  ///< of a module: they take its place
+    runtime::KernelConfig kernel_config = {};  ///< what the program is told of the kernel; nothing: skep's own
 };
 
 /// One run over one packet. The spans are valid during the call that hands it over.
@@ -108,7 +110,7 @@ class Backend {
 
 /// Requires: options.program is one of the object's.
 /// How our runtime is to load what `options` name. Errors: InvalidArgument (no engine of ours).
-Result<runtime::LoadOptions> load_options(const RunOptions& options);
+Result<runtime::LoadOptions> load_options(const RunOptions& options, std::shared_ptr<const object::ObjectSpec> spec);
 Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options);
 
 /// Loads the object, whose file's bytes are `file`, into the running kernel by libbpf. Errors: Unavailable where this

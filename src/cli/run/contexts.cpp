@@ -127,7 +127,7 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
 
     if (options.engine == "kernel")
         return Error(Errc::InvalidArgument, fmt::format("engine {} runs over packets only", options.engine));
-    SKEP_ASSIGN(runtime::LoadOptions load, load_options(options));
+    SKEP_ASSIGN(runtime::LoadOptions load, load_options(options, spec));
     load.lanes = 0;
     load.contexts_from_outside = true;
     SKEP_ASSIGN(const std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(spec, load));

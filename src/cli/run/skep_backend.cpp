@@ -13,6 +13,7 @@
 #include "maps/prog_array.hpp"
 #include "maps/ringbuf.hpp"
 #include "platform/program_type.hpp"
+#include "program/personality.hpp"
 #include "runtime/load/loaded_object.hpp"
 
 namespace skep::cli {
@@ -272,7 +273,7 @@ class SkepBackend final : public Backend {
 
 }  // namespace
 
-Result<runtime::LoadOptions> load_options(const RunOptions& options) {
+Result<runtime::LoadOptions> load_options(const RunOptions& options, std::shared_ptr<const object::ObjectSpec> spec) {
     runtime::LoadOptions load;
     if (options.native != nullptr) {
         load.ready_code = [native = options.native](
@@ -298,12 +299,15 @@ Result<runtime::LoadOptions> load_options(const RunOptions& options) {
     load.bind.personality = options.personality;
     load.lanes = options.seed ? 1 : 0;
     load.core_answers = options.core_answers;
-    load.target_btf = [path = options.btf] { return read_types_file(path); };
+    load.kernel_config = options.kernel_config;
+    load.target_btf = [path = options.btf, spec = std::move(spec), asked = options.personality] {
+        return types_for(path, settle_personality(*spec, asked).value_or(platform::Personality::Linux));
+    };
     return load;
 }
 
 Result<std::unique_ptr<Backend>> open_skep(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options) {
-    SKEP_ASSIGN(const runtime::LoadOptions load, load_options(options));
+    SKEP_ASSIGN(const runtime::LoadOptions load, load_options(options, spec));
     SKEP_ASSIGN(std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(std::move(spec), load));
     const runtime::LoadedProgram* program = loaded->find(options.program);
     auto backend = std::make_unique<SkepBackend>(std::move(loaded), *program);

@@ -69,6 +69,20 @@ constexpr KfuncRow kfunc_rows[] = {
 #undef KFUNC
 };
 
+struct KconfigRow {
+    std::string_view name, since, value;
+    bool own;  ///< skep's alone
+};
+constexpr KconfigRow kconfig_rows[] = {
+#define VERSION ""
+#define KCONFIG(name, since, value) {name, since, value, false},
+#define OWN_KCONFIG(name, value) {name, "", value, true},
+#include "platform/platforms/kconfig.def"
+#undef OWN_KCONFIG
+#undef KCONFIG
+#undef VERSION
+};
+
 struct SectionRow {
     std::string_view text;
     ProgramType type;
@@ -147,6 +161,17 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
     }
     for (const FeatureRow& row : feature_rows)
         if (offer != nullptr ? row.skep : exists(row.linux_since, version)) p.features.push_back(row.id);
+    // Programs on skep are told that it is Linux 6.12.
+    const Version told = offer != nullptr ? Version{6, 12} : version;
+    for (const KconfigRow& row : kconfig_rows) {
+        if (row.own && offer == nullptr) continue;
+        std::string value(row.value);
+        if (row.value.empty())
+            value = fmt::to_string(told.major << 16 | told.minor << 8);
+        else if (!row.since.empty() && !exists(row.since, told))
+            value = row.value == "y" ? "n" : "0";
+        p.kconfig.push_back({std::string(row.name), std::move(value)});
+    }
 }
 
 void fill_windows(Platform& p) {

@@ -79,6 +79,11 @@ struct PlatformKfunc {
     std::string name;
     std::string since;
 };
+/// A value of the kernel's configuration that the platform decides (kconfig.def), as in the kernel's own file of it.
+struct PlatformKconfig {
+    std::string name;
+    std::string value;
+};
 struct PlatformSection {
     std::string text;  ///< without a trailing "/..."
     ProgramType type;
@@ -99,6 +104,7 @@ struct Platform {
     std::vector<PlatformKfunc> kfuncs;
     std::vector<PlatformSection> sections;
     std::vector<FeatureId> features;
+    std::vector<PlatformKconfig> kconfig;
 
     bool has(ProgramType type) const;
     bool has(MapType type) const;

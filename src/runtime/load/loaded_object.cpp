@@ -102,6 +102,7 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
     std::vector<Prepared> prepared;
     TargetTypes target{options.target_btf};
     target.recorded = options.core_answers;
+    target.config = options.kernel_config;
     std::vector<bool> wanted(object.maps.size());
     for (const std::string& name : options.maps)
         if (const uint32_t index = object.find_map(name); index != object::no_index) wanted[index] = true;

@@ -16,6 +16,7 @@
 #include "program/bind.hpp"
 #include "runtime/core/program.hpp"
 #include "runtime/load/engines.hpp"
+#include "runtime/load/kernel_config.hpp"
 #include "runtime/load/link_program.hpp"
 #include "runtime/load/object_maps.hpp"
 
@@ -33,6 +34,7 @@ struct LoadOptions {
     std::function<Result<std::shared_ptr<const btf::Btf>>()> target_btf;
     /// What a target's types answered before: they are not asked again. Not null only as long as load() runs.
     const CoreAnswers* core_answers = nullptr;
+    KernelConfig kernel_config = {};  ///< what programs are told of the kernel; nothing: skep's own
     BindOptions bind;
     /// Code that was made before (native modules), instead of an engine's: asked once per program, whoever it comes
     /// from vouches for it. Empty: `engine` compiles.
