@@ -14,6 +14,7 @@
 #include "verifier/certificate/cuts.hpp"
 #include "verifier/rules/rules.hpp"
 #include "verifier/search/join.hpp"
+#include "verifier/search/nodes.hpp"
 #include "verifier/search/subsume.hpp"
 #include "verifier/state/numbers.hpp"
 
@@ -22,49 +23,10 @@ namespace skep::verifier {
 namespace {
 
 using isa::InsnIndex;
-constexpr uint32_t none = UINT32_MAX;
 constexpr uint32_t per_cut = most_candidates;        // ghost ids: cut * per_cut + candidate
 constexpr uint64_t most_rounds = uint64_t{1} << 33;  // a loop that may run longer counts as unbounded
 constexpr uint64_t bytes_per_slot = 140;             // Structure, and what the checker keeps
 constexpr size_t most_cuts = 80'000;                 // and two for each slot: places times calling contexts
-
-/// What is known of a candidate's movement from one visit of the head to the next.
-enum class Movement : uint8_t { Unknown, Up, Down, Neither };
-
-struct Cut {
-    Place place;
-    std::vector<InsnIndex> calls;  ///< call string
-    std::vector<InsnIndex> rank;   ///< order of work: calls, then the place
-    std::vector<uint32_t> nodes;
-    uint32_t loop = none;            ///< index into Structure::loops
-    std::vector<Movement> movement;  ///< one per candidate of the loop
-    uint32_t next = none;            ///< the one before with the same hash
-    bool revisited = false;          ///< reached again from its own body
-    uint32_t mergers = 0;            ///< of two nodes
-    uint64_t visits = 0;             ///< arrivals
-    uint64_t work = 0;               ///< of these, and of the walks from here
-};
-
-struct Node {
-    State state;
-    uint32_t cut = 0;
-    uint32_t growths = 0;    ///< joins that changed it
-    uint32_t rounds = 0;     ///< of these, with arrivals from its loop's own body
-    uint32_t parent = none;  ///< the node whose walk made it first
-    uint32_t path = none;    ///< the way from there, in the pool
-    uint32_t inside = none;  ///< the node of the same cut that took it in
-    bool queued = false;
-    bool exits = false;  ///< a walk from here reached the end of the program
-    bool exact = false;  ///< as it was made, no join or widening lay behind it
-    std::vector<uint32_t> targets;
-};
-
-/// One branch of a path, linked to the one before it.
-struct Turn {
-    uint32_t before = none;
-    InsnIndex insn = 0;
-    Step::Kind kind = Step::Kind::Taken;
-};
 
 class Search {
   public:
