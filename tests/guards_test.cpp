@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ object::ObjectSpec object_named(const std::string& name) {
     std::ifstream in(std::string(SKEP_BINARY_DIR "/tests/objects/") + name, std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(in), {}};
     auto spec = object::read_object(as_bytes(bytes), name);
-    EXPECT_TRUE(spec.ok()) << spec.error().to_string();
+    if (!spec) throw std::runtime_error(spec.error().to_string());
     return *std::move(spec);
 }
 
