@@ -220,7 +220,8 @@ class Run(unittest.TestCase):
         self.assertEqual(out.returncode, 0, out.stderr)
         self.assertEqual(out.stderr, "")
         self.assertIs(json.loads(out.stdout)["verified"], True)
-        words = ["run", BINARY_DIR + "/tests/objects/guards.o", "--program", "bare_field", "--pcap", self.pcap]
+        words = ["run", BINARY_DIR + "/tests/objects/guards.o", "--program", "bare_field", "--pcap", self.pcap,
+                 "--btf", BINARY_DIR + "/tests/objects/core_target.o"]
         out = skep(*words)
         self.assertEqual(out.returncode, 1)
         self.assertIn('program "bare_field" is not accepted', out.stderr)
