@@ -3,7 +3,7 @@
 // image; a descriptor behind a header that fits it; a contract; a signature over other bytes. What is read lies inside
 // the input, and can be written and read again.
 //
-// seeds: build/*/examples/*.so
+// seeds: tests/modules/format-* build/*/examples/*.so
 #include <cstdint>
 #include <cstring>
 

@@ -3,7 +3,7 @@
 // decides nothing; what binds names a helper for each call; a translated object is one that reads, links and binds
 // under the other personality, or there was a reason.
 //
-// seeds: build/*/tests/objects/*.o, build/*/examples/*.o
+// seeds: build/*/tests/objects/*.o build/*/examples/*.o
 #include <cstdint>
 
 #include "object/link.hpp"

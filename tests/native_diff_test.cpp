@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interpreter, JIT and native modules agree on random programs: those of engine_diff_test, built in batches by the
 // host's C compiler. script/native-diff runs many of them, and a sample where no compiler runs.
-//   SKEP_NATIVE_PROGRAMS  how many (default 400)
+//   SKEP_NATIVE_PROGRAMS  how many (default 200)
 //   SKEP_DIFF_FIRST       the first number (default 0)
 //   SKEP_NATIVE_CC        the C compiler (default: the target's first one that is there)
 //   SKEP_NATIVE_WRITE     a folder: writes the batches' images there for SKEP_NATIVE_TARGET, and runs nothing
@@ -25,7 +25,7 @@ uint64_t from_environment(const char* name, uint64_t otherwise) {
 
 TEST(NativeDiff, InterpJitAndNativeModulesAgree) {
     const uint64_t first = from_environment("SKEP_DIFF_FIRST", 0);
-    const uint64_t count = from_environment("SKEP_NATIVE_PROGRAMS", 400);
+    const uint64_t count = from_environment("SKEP_NATIVE_PROGRAMS", 200);
     const auto text = [](const char* name) {
         const char* value = std::getenv(name);
         return std::string(value != nullptr ? value : "");

@@ -261,7 +261,7 @@ std::map<uint32_t, std::string> shared_rows() {
 }
 
 TEST(Personalities, TheSameProgramInEitherSystemsNumbersDoesTheSame) {
-    const uint64_t programs = setting("SKEP_PROGRAMS", 2000), seed = setting("SKEP_SEED", 1);
+    const uint64_t programs = setting("SKEP_PROGRAMS", 1000), seed = setting("SKEP_SEED", 1);
     static constexpr Kind kinds[] = {
         {ProgramType::Xdp, AttachType::Xdp},
         {ProgramType::Xdp, AttachType::Xdp},

@@ -21,7 +21,7 @@
 namespace skep::cli {
 
 /// Files are read whole: none of them may have more bytes.
-constexpr size_t largest_file_bytes = size_t{1} << 30;
+constexpr size_t largest_file_bytes = size_t{1} << 28;
 
 /// Errors: CannotRead, with the file and the system's reason.
 Result<std::vector<std::byte>> read_file(const std::string& path);

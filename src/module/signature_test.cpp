@@ -37,9 +37,9 @@ TEST(Trailer, IsTakenApartAsItWasPutTogether) {
 class Signatures : public ::testing::Test {
   protected:
     void SetUp() override {
-        auto made = make_test_keys();
+        static const Result<TestKeys> made = make_test_keys();
         if (!made) GTEST_SKIP() << made.error().to_string();
-        keys_ = *std::move(made);
+        keys_ = *made;
         trust_.roots = {keys_.root_certificate};
     }
     static Buffer sign(const Buffer& content, const TestKeys& keys) {
