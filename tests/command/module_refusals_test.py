@@ -166,10 +166,11 @@ class Refusals(unittest.TestCase):
                 row = pe + 24 + 240 + 40 * i
                 if struct.unpack_from("<I", self.plain, row + 36)[0] & 0x20000000:
                     return struct.unpack_from("<I", self.plain, row + 20)[0]
-        table, = struct.unpack_from("<Q", self.plain, 32)
-        for i in range(struct.unpack_from("<H", self.plain, 56)[0]):
-            kind, flags, offset = struct.unpack_from("<IIQ", self.plain, table + 56 * i)
-            if kind == 1 and flags & 1:
+        # By sections: a segment with code may begin with the headers.
+        table, = struct.unpack_from("<Q", self.plain, 40)
+        for i in range(struct.unpack_from("<H", self.plain, 60)[0]):
+            flags, _, offset = struct.unpack_from("<QQQ", self.plain, table + 64 * i + 8)
+            if flags & 4:  # SHF_EXECINSTR
                 return offset
         self.fail("the image has no code")
 
