@@ -24,6 +24,7 @@ std::vector<Strategy> strategies(const Options& options, uint64_t instructions) 
     std::vector<Strategy> out{
         {.disjuncts = std::min(options.disjuncts, first), .unroll = 0, .direct = true, .steps = base / 2 + size},
         {.disjuncts = options.disjuncts, .unroll = 0, .steps = base / 4 + size / 2},
+        {.disjuncts = options.disjuncts, .unroll = 0, .direct = false, .places = true, .steps = base / 4 + size / 2},
         {.disjuncts = options.disjuncts * 8, .unroll = options.disjuncts * 8, .steps = base / 8 + size / 4},
         {.disjuncts = UINT32_MAX / 16, .unroll = UINT32_MAX / 16, .steps = base / 4 + size / 4}};
     if (options.time_budget_ns != 0) {

@@ -240,6 +240,7 @@ class Joining {
     /// Relations are between symbols: a place in the packet is told in one of its own, so that what is known of the
     /// length behind it is kept. In loops the counter says more, unless each round makes sure of the same length.
     bool wants_own(const Pointer& pa, const Pointer& pb) const {
+        if (!widening_.places) return false;
         const Region &ra = a_[pa.base].region, &rb = b_[pb.base].region;
         if (ra.kind != RegionKind::Packet || rb.kind != RegionKind::Packet) return false;
         if (!widening_.head) return true;

@@ -13,6 +13,7 @@ namespace skep::verifier {
 struct Widening {
     bool on = false;
     bool head = false;                     ///< of a loop, and what arrives comes from its body
+    bool places = false;                   ///< as in Strategy
     bool far = false;                      ///< past every threshold: growth goes to the end at once
     std::span<const uint64_t> thresholds;  ///< ascending
     uint16_t kept = 0;  ///< registers that the loop does not write: what they grow by comes from outside, and stays

@@ -383,7 +383,8 @@ class Search {
             statistics_.steps += c.nodes.size() / 8;
             work += c.nodes.size() * (4 + size) / 32;
         }
-        if (best != none && least > 0 && !again && alike >= room && merge_nearest(cut, like_it, least, size, work))
+        if (strategy_.places && best != none && least > 0 && !again && alike >= room &&
+            merge_nearest(cut, like_it, least, size, work))
             return add_node(std::move(s), cut, from, path);
         const bool of_its_kind = least < unlike;
         if (alike < room || (!of_its_kind && c.nodes.size() < all_kinds)) {
@@ -395,6 +396,7 @@ class Search {
             Widening widening;
             // What grows because a loop around grows is widened at that one's head.
             const bool circle = again && (c.loop != none || s.at.phase == Phase::CallbackHead);
+            widening.places = strategy_.places;
             widening.head = circle;
             widening.on = circle ? node.rounds >= 2 : node.growths >= 60;
             if (circle && c.loop != none) widening.kept = static_cast<uint16_t>(~structure_.loops[c.loop].writes);
@@ -450,7 +452,9 @@ class Search {
         }
         work += among.size() * among.size() * (4 + size) / 64;
         if (kept == none) return false;
-        auto joined = join(nodes_[kept].state, nodes_[gone].state, {});
+        Widening telling;
+        telling.places = true;
+        auto joined = join(nodes_[kept].state, nodes_[gone].state, telling);
         if (!joined) return false;
         work += 2 + size / 4;
         ++c.mergers;

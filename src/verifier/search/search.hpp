@@ -19,6 +19,10 @@ struct Strategy {
     /// Values of a loop widen to what its counters are compared with, past the program's other constants: fast, and
     /// where many constants lie below the bound the only way to get there.
     bool direct = false;
+    /// A place in the packet is told in a symbol of its own at joins, and of the states that a full cut keeps those two
+    /// become one that differ least. Keeps the length behind places that branches chose; loses what they have in common
+    /// with a counter.
+    bool places = false;
     uint64_t steps = 0;  ///< abstract instructions, and the work on states at joins by their size; then a limit
     std::optional<std::chrono::steady_clock::time_point> deadline = {};  ///< then a limit too
 };
