@@ -13,9 +13,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Attempts, each keeping more apart than the one before (design 2.9). The last one joins nothing that the budget lets
-/// it keep: what the kernel can enumerate, it can too. The budget is shared out; large programs get more, so that each
-/// instruction of a straight line, and a few states at each join, are paid for.
+/// Attempts, each keeping more apart than the one before (design 2.9), but the third, which keeps as much in another
+/// way (Strategy::places). The last one joins nothing that the budget lets it keep: what the kernel can enumerate, it
+/// can too. The budget is shared out; large programs get more, so that each instruction of a straight line, and a few
+/// states at each join, are paid for.
 std::vector<Strategy> strategies(const Options& options, uint64_t instructions) {
     constexpr uint64_t per_instruction = 32, most_for_size = 3'500'000;
     const uint64_t base = options.step_budget,

@@ -45,8 +45,8 @@ struct MapInfo {
 
 struct Options {
     uint32_t disjuncts = 8;                        ///< K: states kept per join
-    uint64_t step_budget = 1'000'000;              ///< abstract steps over all attempts, and 64 for each
-                                                   ///< instruction, up to 7 times as many; then LIMIT
+    uint64_t step_budget = 1'000'000;              ///< abstract steps; all attempts take 11/8 of it, and 80 for each
+                                                   ///< instruction, up to 8.75 times as many; then LIMIT
     uint64_t memory_budget = uint64_t{160} << 20;  ///< bytes of kept states and structure; then LIMIT
     uint64_t time_budget_ns = 0;                   ///< wall clock of the search, 0 unlimited; then LIMIT
     uint64_t cost_limit = UINT64_MAX;              ///< policy: most instructions a run may take
