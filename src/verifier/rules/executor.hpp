@@ -101,7 +101,7 @@ class Executor {
     std::string describe(const Val& v) const;
 
     const Subject& subject_;
-    State& s;
+    State& s;  // NOLINT(readability-identifier-naming): in every line of the rules
     const isa::Insn& insn_;
     const isa::Row& row_;
     Outcome& out_;

@@ -42,6 +42,8 @@ class HelperCall {
     bool begin_callback();
     bool result(const Num& size);
 
+    // What is known of the one call that this object lives for.
+    // NOLINTBEGIN(readability-identifier-naming)
     Executor& x;
     platform::HelperId id;
     const platform::HelperRow& row;
@@ -59,6 +61,7 @@ class HelperCall {
     uint32_t lock_offset = 0;
     std::optional<uint32_t> key;  ///< a constant 4-byte key
     bool key_inside = false;      ///< a 4-byte key that is below the map's number of entries
+    // NOLINTEND(readability-identifier-naming)
 };
 
 }  // namespace skep::verifier
