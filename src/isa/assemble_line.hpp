@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The assembler's scanner: one line, a position in it, and errors with a caret under the place. Internal to
-// assemble.cpp.
+// the assembler.
 #pragma once
 
 #include <fmt/format.h>
