@@ -82,7 +82,7 @@ TEST(CommandLine, WrongWordsAreNamedWithWhatWasProbablyMeant) {
         {{"version", "extra"}, "error: skep version takes no further argument \"extra\""},
         {{"verify", "x", "--why-safe"}, "error: --why-safe needs a value: --why-safe INSN\n"},
         {{"disasm", "x", "-p"}, "needs a value: --program NAME\n"},
-        {{"verify", "x", "--timeout", "soon"}, "error: --timeout: soon is not a number\n"},
+        {{"verify", "x", "--timeout", "soon"}, "error: --timeout: soon is not a number from 0 up\n"},
         {{"verify", "x", "--personality", "mac"}, "error: --personality: mac is not one of linux|windows\n"},
         {{"--nope"}, "error: skep has no option --nope\n"},
     };

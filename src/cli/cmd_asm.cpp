@@ -54,7 +54,7 @@ Result<int> run_asm(const Arguments& arguments, Output& output) {
 
 constexpr PositionalSpec positionals[] = {{"SOURCE", "assembler text; - is standard input"}};
 constexpr OptionSpec options[] = {
-    {"-o,--output", Kind::File, "FILE",
+    {"-o,--output", Kind::Output, "FILE",
      "writes the encoded instructions, 8 bytes a slot; without it they are shown in hex"},
     {"--dialect", Kind::Choice, "canonical|conformance",
      "the text's dialect: llvm-objdump's, or the conformance suite's"},

@@ -19,6 +19,17 @@ std::string cost_text(const CostBound& cost) {
                        cost.helper_calls, cost.stack_bytes);
 }
 
+/// "ConstMapPtr, MapKey, None, None, None -> Status [0]" without what is not there: "(ConstMapPtr, MapKey) -> Status".
+std::string prototype_text(std::string_view prototype) {
+    const size_t arrow = prototype.find(" -> ");
+    if (arrow == std::string_view::npos) return fmt::format("({})", prototype);
+    std::string_view arguments = prototype.substr(0, arrow), result = prototype.substr(arrow);
+    while (arguments.ends_with(", None")) arguments.remove_suffix(6);
+    if (arguments == "None") arguments = {};
+    if (result.ends_with(" [0]")) result.remove_suffix(4);
+    return fmt::format("({}){}", arguments, result);
+}
+
 Json audit_json(const module::CheckedModule& checked) {
     const module::Descriptor& d = checked.descriptor();
     Json programs = Json::array();
@@ -107,7 +118,7 @@ std::string audit_text(const module::CheckedModule& checked) {
                        d.contract.module_abi,
                        d.contract.private_packet ? ", packets that nobody else writes during a run" : "");
     for (const module::HelperUse& use : d.contract.helpers)
-        out += fmt::format("  helper {}({})\n", use.name, use.prototype);
+        out += fmt::format("  helper {}{}\n", use.name, prototype_text(use.prototype));
     for (const module::FieldUse& use : d.contract.fields)
         out += fmt::format("  field {}: {} bytes at {}{}{}\n", use.name, use.bytes, use.offset,
                            use.read ? ", read" : "", use.written ? ", written" : "");

@@ -259,6 +259,9 @@ Result<int> run_check(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(report.platforms, set.choose(arguments.text_or("platform", "")));
     SKEP_ASSIGN(const object::ObjectSpec spec, read_object_file(*arguments.text("OBJECT")));
     report.file = spec.file;
+    if (output.json && arguments.flag("markdown"))
+        return Error(Errc::InvalidArgument, "--markdown and --json are two ways to say the same", {},
+                     "leave one of them out");
     const auto asked = personality_from_name(arguments.text_or("personality", ""));
     report.asked = asked.has_value();
     SKEP_ASSIGN(report.personality, settle_personality(spec, asked));
@@ -267,7 +270,9 @@ Result<int> run_check(const Arguments& arguments, Output& output) {
     std::optional<platform::ProgramType> type;
     if (const auto word = arguments.text("type")) {
         type = platform::program_type_from_name(*word);
-        if (!type) return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *word));
+        if (!type)
+            return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *word), {},
+                         "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
     }
     for (size_t i = 0; i < spec.programs.size(); ++i) {
         if (wanted && spec.programs[i].name != *wanted) continue;

@@ -25,7 +25,8 @@ Result<int> run_check_certificate(const Arguments& arguments, Output& output) {
     if (const auto type = arguments.text("type")) {
         options.bind.type = platform::program_type_from_name(*type);
         if (!options.bind.type)
-            return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type));
+            return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *type), {},
+                         "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
     }
     SKEP_ASSIGN(runtime::TargetTypes target,
                 target_types(arguments, settle_personality(spec, std::nullopt).value_or(platform::Personality::Linux)));

@@ -105,7 +105,7 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
 
 constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
 constexpr OptionSpec options[] = {
-    {"-o,--output", Kind::File, "FILE", "the module (.so, .dll), or its C text (.c)"},
+    {"-o,--output", Kind::Output, "FILE", "the module (.so, .dll), or its C text (.c)"},
     {"-t,--target", Kind::Text, "TARGET", "linux-x86_64, linux-arm64 or windows-x86_64 (by -o, else this host)"},
     {"--cpu", Kind::Text, "LEVEL", "baseline, x86-64-v2, x86-64-v3, x86-64-v4, or host: this processor's (baseline)"},
     {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},

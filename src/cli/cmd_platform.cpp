@@ -184,8 +184,8 @@ int diff(const Platform& a, const Platform& b, Output& output) {
                          .set("only_" + b.name, std::move(only_b))
                          .set("different", std::move(other)));
     } else {
-        output.out(fmt::format("- only {}, + only {}, ! both, differently\n{}{} differences\n", a.name, b.name, text,
-                               differences));
+        output.out(fmt::format("- only {}, + only {}, ! both, differently\n{}{} difference{}\n", a.name, b.name, text,
+                               differences, differences == 1 ? "" : "s"));
     }
     return differences == 0 ? exit_done : exit_no;
 }
@@ -195,6 +195,7 @@ Result<int> run_platform(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(const PlatformSet set, PlatformSet::open(arguments.text_or("platform-file", "")));
     const auto name = arguments.text("NAME"), other = arguments.text("OTHER");
     const auto usage = [](const char* what) { return Error(Errc::InvalidArgument, what, {}, "skep platform --help"); };
+    if (arguments.text("output") && action != "types") return usage("skep platform types alone writes a file");
     if (action == "list") {
         if (name) return usage("skep platform list takes no name");
         list(set, output);
@@ -218,6 +219,7 @@ Result<int> run_platform(const Arguments& arguments, Output& output) {
         if (!file) return usage("skep platform types writes a file: name it with -o");
         SKEP_ASSIGN(const Platform* p, set.find(*name));
         SKEP_TRY(write_file(*file, platform::context_types(p->personality)));
+        if (output.json && *file != "-") output.print(Json::object().set("file", *file).set("platform", p->name));
         return exit_done;
     }
     return usage("skep platform knows list, show, diff and types");
@@ -230,7 +232,7 @@ constexpr PositionalSpec positionals[] = {
 };
 constexpr OptionSpec options[] = {
     {"--platform-file", Kind::File, "FILE", "JSON that adds a platform of your own"},
-    {"-o,--output", Kind::File, "FILE", "types: where the BTF goes"},
+    {"-o,--output", Kind::Output, "FILE", "types: where the BTF goes"},
 };
 constexpr Example examples[] = {
     {"skep platform list", "the platforms in the tables"},

@@ -28,7 +28,11 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
         module::BuildOptions options;
         options.compiler.target = *host;
         options.generator = "skep replay";
-        options.core.types = [] { return types_for("", platform::Personality::Linux); };
+        auto personality = platform::Personality::Linux;
+        if (const auto spec = object::read_object(head.object, head.name))
+            personality = settle_personality(*spec, personality_from_name(head.personality)).value_or(personality);
+        SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments, personality));
+        options.core.types = target.open;
         SKEP_ASSIGN(
             module::Built built,
             module::build_module(head.object, head.name, options,
@@ -87,6 +91,9 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     options.personality = personality_from_name(head.personality);
     SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
     SKEP_TRY(engine_allowed(arguments, check, options.engine));
+    if (arguments.text("module") && options.engine != "native")
+        return Error(Errc::InvalidArgument, "--module is about --engine native", {},
+                     "leave one of them out, or say both");
     if (options.engine == "native") {
         SKEP_ASSIGN(options.native, native_code(arguments, head, check));
     }

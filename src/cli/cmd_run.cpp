@@ -308,9 +308,9 @@ constexpr OptionSpec options[] = {
     {"-e,--engine", Kind::Choice, "auto|jit|interp|native|kernel",
      "who runs it; auto (the default): a module's code, else jit, else interp, as the policy allows; native: a "
      "module's own code; kernel: the running Linux kernel, by BPF_PROG_TEST_RUN"},
-    {"-w,--pass-to", Kind::File, "FILE", "writes the packets that pass, as the program left them"},
-    {"--verdicts", Kind::File, "FILE", "writes one line per packet: number, verdict, length, bytes afterwards"},
-    {"--record", Kind::File, "FILE",
+    {"-w,--pass-to", Kind::Output, "FILE", "writes the packets that pass, as the program left them"},
+    {"--verdicts", Kind::Output, "FILE", "writes one line per packet: number, verdict, length, bytes afterwards"},
+    {"--record", Kind::Output, "FILE",
      "writes packets, helper calls and results: skep replay runs them on another engine"},
     {"--map-init", Kind::File, "FILE", "JSON with first contents of maps and global variables"},
     {"--repeat", Kind::Number, "N", "runs the capture N times, for measuring"},

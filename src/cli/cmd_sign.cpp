@@ -7,6 +7,7 @@
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
+#include "cli/module_options.hpp"
 #include "module/image.hpp"
 #include "module/os/process.hpp"
 #include "module/signature.hpp"
@@ -52,23 +53,25 @@ Result<int> run_sign(const Arguments& arguments, Output& output) {
         return Error(Errc::Malformed, "only native modules are signed",
                      "it is neither a shared library nor a Windows image", "skep compile makes one of an object")
             .in_file(path);
+    auto parts = module::split_signature(file);
+    if (!parts) return std::move(parts).error().in_file(path);
+    const module::SplitImage& split = *parts;
+    // Nobody signs what nobody would load.
+    auto facts = module::inspect_image(split.content);
+    if (!facts) return std::move(facts).error().in_file(path);
+    module::SigningKey signing;
+    SKEP_ASSIGN(signing.key, read_pem(*key, "PRIVATE KEY"));
+    SKEP_ASSIGN(signing.certificate, read_pem(*certificate, "CERTIFICATE"));
+    if (!chain.empty()) {
+        SKEP_ASSIGN(signing.chain, read_pem(chain, "CERTIFICATE"));
+    }
     if (read_le<uint16_t>(file, 0) == 0x5a4du) {
         SKEP_TRY(sign_pe(path, *key, *certificate, chain, to));
     } else {
-        SKEP_ASSIGN(const module::SplitImage split, module::split_signature(file));
-        if (!split.signature.empty()) output.warn("its earlier signature is replaced");
-        // Nobody signs what nobody would load.
-        auto facts = module::inspect_image(split.content);
-        if (!facts) return std::move(facts).error().in_file(path);
-        module::SigningKey signing;
-        SKEP_ASSIGN(signing.key, read_file(*key));
-        SKEP_ASSIGN(signing.certificate, read_file(*certificate));
-        if (!chain.empty()) {
-            SKEP_ASSIGN(signing.chain, read_file(chain));
-        }
         SKEP_ASSIGN(const Buffer signature, module::make_signature(split.content, signing));
         SKEP_TRY(write_file(to, module::append_signature(split.content, signature)));
     }
+    if (!split.signature.empty()) output.warn("its earlier signature is replaced");
     if (output.json)
         output.print(Json::object().set("file", to));
     else

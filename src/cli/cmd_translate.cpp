@@ -25,7 +25,8 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
     const std::string fallback = to == platform::Personality::Windows ? "windows-ebpf-1.6" : "linux-6.12";
     SKEP_ASSIGN(const platform::Platform* target, set.find(arguments.text_or("platform", fallback)));
     if (target->personality != to || target->binds)
-        return Error(Errc::InvalidArgument, fmt::format("{} is no platform of {}", target->name, *word));
+        return Error(Errc::InvalidArgument, fmt::format("{} is no platform of {}", target->name, *word), {},
+                     fmt::format("name one of {}: skep platform list shows them", *word));
     SKEP_ASSIGN(const std::vector<std::byte> file, read_object_bytes(path));
     SKEP_ASSIGN(const object::ObjectSpec spec, object::read_object(file, path));
     SKEP_ASSIGN(const platform::Personality from,
@@ -34,8 +35,9 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
     if (!done) return std::move(done).error().in_file(path);
     SKEP_TRY(write_file(*out, done->file));
     const TranslationReport& r = done->report;
-    if (output.json) {
+    if (output.json && *out != "-") {
         output.print(Json::object()
+                         .set("file", *out)
                          .set("from", personality_name(from))
                          .set("to", *word)
                          .set("platform", target->name)
@@ -60,7 +62,7 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
 constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file made by clang"}};
 constexpr OptionSpec options[] = {
     {"--to", Kind::Choice, "linux|windows", "the system whose loader shall take it"},
-    {"-o,--output", Kind::File, "FILE", "where the new object goes"},
+    {"-o,--output", Kind::Output, "FILE", "where the new object goes"},
     {"--platform", Kind::Text, "NAME", "the release that it must fit (linux-6.12, windows-ebpf-1.6)"},
     {"--personality", Kind::Choice, "linux|windows", "whose headers it was compiled against, if that cannot be told"},
 };

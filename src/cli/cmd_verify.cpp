@@ -99,7 +99,7 @@ constexpr OptionSpec options[] = {
     {"--all", Kind::Flag, "", "every failure, not only the first cause"},
     {"--trace", Kind::Flag, "", "the whole way to the failure, and what is known there"},
     {"--stats", Kind::Flag, "", "figures of the search"},
-    {"--certificate", Kind::File, "FILE", "writes the proof of an accepted program, for check-certificate"},
+    {"--certificate", Kind::Output, "FILE", "writes the proof of an accepted program, for check-certificate"},
     {"--why-safe", Kind::Number, "INSN", "the proof of one instruction of an accepted program, in words"},
     {"--timeout", Kind::Number, "SECONDS", "ends the search with LIMIT"},
     {"--cost-limit", Kind::Number, "N", "refuses programs that may execute more instructions in one run"},

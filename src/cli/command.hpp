@@ -26,7 +26,8 @@ enum Exit : int {
     exit_unavailable = 4,  ///< the input cannot be read, or the environment lacks something
 };
 
-enum class Kind : uint8_t { Flag, Text, Number, File, Choice };
+/// Output: a file that the command writes; it may be no file that the same call reads, and no other output of it.
+enum class Kind : uint8_t { Flag, Text, Number, File, Output, Choice };
 
 struct OptionSpec {
     std::string_view flags;  ///< "-o,--output" or "--json"; the long one names it in Arguments

@@ -2,6 +2,8 @@
 // The table of commands, and the frame that runs one of them.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "cli/command.hpp"
 #include "cli/json.hpp"
 
@@ -93,6 +95,44 @@ int exit_code_of(Errc code) {
     return exit_unavailable;
 }
 
+namespace {
+
+/// Whether writing one of them changes the other. Devices and pipes may be named twice.
+bool same_file(const std::string& a, const std::string& b) {
+    std::error_code error;
+    const std::filesystem::path one(a), other(b);
+    if (std::filesystem::exists(one, error) && !std::filesystem::is_regular_file(one, error)) return false;
+    if (std::filesystem::equivalent(one, other, error)) return true;
+    const auto whole = [&](const std::filesystem::path& path) {
+        return std::filesystem::absolute(path, error).lexically_normal();
+    };
+    return whole(one) == whole(other);
+}
+
+/// What a call writes is nothing that it reads, and written once: a slip of the hand would cost the only copy.
+Result<void> outputs_apart(const Command& command, const Arguments& arguments) {
+    std::vector<std::pair<std::string, std::string>> others;  // what it is called, the file
+    for (const PositionalSpec& positional : command.positionals)
+        if (const auto file = arguments.text(positional.name); file && positional.kind == Kind::File)
+            others.emplace_back(positional.name, *file);
+    for (const OptionSpec& option : command.options)
+        if (const auto file = arguments.text(option.name()); file && option.kind == Kind::File)
+            others.emplace_back(fmt::format("--{}", option.name()), *file);
+    for (const OptionSpec& option : command.options) {
+        const auto file = arguments.text(option.name());
+        if (!file || option.kind != Kind::Output || *file == "-") continue;
+        for (const auto& [name, other] : others)
+            if (same_file(*file, other))
+                return Error(Errc::InvalidArgument, fmt::format("--{} is the same file as {}", option.name(), name),
+                             "one would take the place of the other", "name another file")
+                    .in_file(*file);
+        others.emplace_back(fmt::format("--{}", option.name()), *file);
+    }
+    return {};
+}
+
+}  // namespace
+
 int main_with(std::span<const std::string> words, Output& output) {
     Call call = parse(words);
     output.json = call.json;
@@ -105,7 +145,11 @@ int main_with(std::span<const std::string> words, Output& output) {
         }
         return call.exit_code;
     }
-    Result<int> result = call.command->run(call.arguments, output);
+    const auto run = [&]() -> Result<int> {
+        SKEP_TRY(outputs_apart(*call.command, call.arguments));
+        return call.command->run(call.arguments, output);
+    };
+    const Result<int> result = run();
     if (result) return *result;
     output.print(result.error());
     return exit_code_of(result.error().code());

@@ -20,6 +20,8 @@ constexpr std::pair<std::string_view, std::string_view> exit_codes[] = {
     {"4", "the input cannot be read, or the environment lacks something, named in the message"},
 };
 
+bool is_file(Kind kind) { return kind == Kind::File || kind == Kind::Output; }
+
 std::string usage_line(const Command& command) {
     std::string line = fmt::format("skep {}", command.name);
     for (const PositionalSpec& p : command.positionals)
@@ -126,7 +128,7 @@ std::string bash_completion() {
             for (const std::string& flag : flag_words(std::span(&option, 1)))
                 pattern += fmt::format("{}{},{}", pattern.empty() ? "" : "|", command->name, flag);
             std::string action = "return";
-            if (option.kind == Kind::File) action = "COMPREPLY=($(compgen -f -- \"$cur\")); return";
+            if (is_file(option.kind)) action = "COMPREPLY=($(compgen -f -- \"$cur\")); return";
             if (option.kind == Kind::Choice) {
                 std::string words(option.value);
                 for (char& c : words)
@@ -175,7 +177,7 @@ std::string zsh_quoted(std::string_view text) {
 
 std::string zsh_option(const OptionSpec& option) {
     std::string action;
-    if (option.kind == Kind::File) action = ":file:_files";
+    if (is_file(option.kind)) action = ":file:_files";
     if (option.kind == Kind::Text || option.kind == Kind::Number) action = ":value:";
     if (option.kind == Kind::Choice) {
         std::string words(option.value);

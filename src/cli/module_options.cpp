@@ -13,11 +13,20 @@ namespace skep::cli {
 
 namespace {
 
-/// A file, or every file of a folder in the order of their names.
+bool holds_pem(Bytes file, std::string_view label) {
+    const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+    for (size_t at = text.find("-----BEGIN "); at != std::string_view::npos; at = text.find("-----BEGIN ", at + 1))
+        if (text.substr(at, text.find('\n', at) - at).find(fmt::format("{}-----", label)) != std::string_view::npos)
+            return true;
+    return false;
+}
+
+/// A file, or every file of a folder that holds certificates, in the order of their names. A root that names none is
+/// a slip: the refusals that follow from it would be about the module.
 Result<void> read_roots(const std::string& path, std::vector<module::Buffer>& roots) {
     std::error_code error;
     if (!std::filesystem::is_directory(path, error)) {
-        SKEP_ASSIGN(std::vector<std::byte> pem, read_file(path));
+        SKEP_ASSIGN(std::vector<std::byte> pem, read_pem(path, "CERTIFICATE"));
         roots.push_back(std::move(pem));
         return {};
     }
@@ -26,14 +35,27 @@ Result<void> read_roots(const std::string& path, std::vector<module::Buffer>& ro
         if (entry.is_regular_file(error)) files.push_back(entry.path().string());
     if (error) return Error(Errc::CannotRead, "the folder of roots cannot be read", error.message()).in_file(path);
     std::sort(files.begin(), files.end());
+    const size_t before = roots.size();
     for (const std::string& file : files) {
         SKEP_ASSIGN(std::vector<std::byte> pem, read_file(file));
-        roots.push_back(std::move(pem));
+        if (holds_pem(pem, "CERTIFICATE")) roots.push_back(std::move(pem));
     }
+    if (roots.size() == before)
+        return Error(Errc::Malformed, "no file of this folder holds a PEM certificate").in_file(path);
     return {};
 }
 
 }  // namespace
+
+Result<std::vector<std::byte>> read_pem(const std::string& path, std::string_view label) {
+    SKEP_ASSIGN(std::vector<std::byte> file, read_file(path));
+    if (!holds_pem(file, label))
+        return Error(Errc::Malformed,
+                     fmt::format("there is no PEM {} in it", label == "CERTIFICATE" ? "certificate" : "private key"),
+                     fmt::format("no line reads -----BEGIN {}-----", label))
+            .in_file(path);
+    return file;
+}
 
 Result<module::CheckOptions> check_options(const Arguments& arguments) {
     module::CheckOptions out;

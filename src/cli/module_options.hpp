@@ -12,6 +12,9 @@ namespace skep::cli {
 /// --unverified in a production build.
 Result<module::CheckOptions> check_options(const Arguments& arguments);
 
+/// A PEM file that holds at least one `label`: "CERTIFICATE" or "PRIVATE KEY". Errors: CannotRead; Malformed if not.
+Result<std::vector<std::byte>> read_pem(const std::string& path, std::string_view label);
+
 /// Whether the policy says who may run programs: a production build always asks it, another one where --policy names
 /// one.
 bool asks_policy(const Arguments& arguments);

@@ -27,7 +27,7 @@ std::string check_number(const std::string& text) {
     } catch (const std::exception&) {
         used = 0;
     }
-    if (used == 0 || used != text.size() || text[0] == '-') return fmt::format("{} is not a number", text);
+    if (used == 0 || used != text.size() || text[0] == '-') return fmt::format("{} is not a number from 0 up", text);
     return {};
 }
 
@@ -202,8 +202,13 @@ Call parse(std::span<const std::string> words) {
             call.arguments.set("COMMAND", std::string(command->name));
             return call.command = find_command("help"), call;
         }
-        for (const Slot& slot : values)
-            if (slot.option->count() != 0) call.arguments.set(slot.name, slot.value);
+        for (const Slot& slot : values) {
+            if (slot.option->count() == 0) continue;
+            // An empty word is a shell variable that was never set, not a wish for what stands for nothing.
+            if (!slot.flag && slot.value.empty() && slot.option->get_expected_max() != 0)
+                return usage(fmt::format("{} is empty", slot.option->get_name()));
+            call.arguments.set(slot.name, slot.value);
+        }
         for (const PositionalSpec& positional : command->positionals)
             if (positional.required && !call.arguments.flag(positional.name))
                 return usage(

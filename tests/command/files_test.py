@@ -79,11 +79,57 @@ class Files(unittest.TestCase):
         self.refused((*RUN, "--map-init", noise), "the text is not JSON", "parse error at line 1", "noise")
         self.refused(("run", OBJECT, "--contexts", noise), "the text is not JSON", "noise")
 
+    def test_certificates_and_keys_that_hold_none_are_said_with_their_file(self):
+        module, noise, empty = self.folder / "m.so", self.file("noise", b"\x00\xff" * 2000), self.folder / "no-roots"
+        empty.mkdir()
+        if skep("keygen", "--test-root", self.folder / "keys").returncode != 0 or \
+                skep("compile", OBJECT, "-o", module, "--target", "linux-x86_64").returncode != 0:
+            self.skipTest("no keys or no module can be made here")
+        before, key, cert = module.read_bytes(), self.folder / "keys/signer.key", self.folder / "keys/signer.pem"
+        rows = [((noise, cert), (), "noise", "no PEM private key"), ((cert, cert), (), "signer.pem", "no PEM private key"),
+                ((key, noise), (), "noise", "no PEM certificate"), ((key, key), (), "signer.key", "no PEM certificate"),
+                ((key, cert), ("--chain", noise), "noise", "no PEM certificate"),
+                ((key, self.folder / "absent"), (), "absent", "could not be opened")]
+        for (one, other), more, *parts in rows:
+            with self.subTest(key=one.name, cert=other.name, more=more):
+                self.refused(("sign", module, "--key", one, "--cert", other, *more), *parts)
+        self.assertEqual(before, module.read_bytes())
+        self.assertEqual(skep("sign", module, "--key", key, "--cert", cert).returncode, 0)
+        self.refused(("audit", module, "--root", noise), "noise", "no PEM certificate")
+        self.refused(("audit", module, "--root", empty), "no-roots", "no file of this folder holds a PEM certificate")
+        self.assertEqual(skep("audit", module, "--root", self.folder / "keys").returncode, 0, "a folder with other files, too")
+
+    def test_what_a_call_writes_is_nothing_that_it_reads_and_written_once(self):
+        source, verdicts = self.file("one.s", b"r0 = 1\nexit\n"), self.folder / "verdicts"
+        object_file, capture = self.file("prog.o", OBJECT.read_bytes()), self.file("in.pcap", CAPTURE.read_bytes())
+        (self.folder / "sub").mkdir()
+        same_object = self.folder / "sub/../prog.o"
+        run = ("run", object_file, "--pcap", capture, "--engine", "interp")
+        rows = [(("asm", source, "-o", source), "--output is the same file as SOURCE"),
+                (("translate", object_file, "--to", "windows", "-o", same_object), "--output is the same file as OBJECT"),
+                (("verify", object_file, "--certificate", same_object), "--certificate is the same file as OBJECT"),
+                ((*run, "--pass-to", capture), "--pass-to is the same file as --pcap"),
+                ((*run, "--record", same_object), "--record is the same file as OBJECT"),
+                ((*run, "--pass-to", verdicts, "--verdicts", verdicts), "--verdicts is the same file as --pass-to")]
+        for words, says in rows:
+            with self.subTest(says):
+                self.refused(words, says, "one would take the place of the other", code=2)
+        self.assertEqual((object_file.read_bytes(), capture.read_bytes()), (OBJECT.read_bytes(), CAPTURE.read_bytes()))
+        self.assertFalse(verdicts.exists())
+        if os.path.exists("/dev/null") and NATIVE:
+            done = skep(*run, "--pass-to", "/dev/null", "--verdicts", "/dev/null")
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_an_empty_word_is_no_value(self):
+        self.refused(("check", OBJECT, "--platform", ""), "--platform is empty", code=2)
+        self.refused(("inspect", ""), "OBJECT is empty", code=2)
+
     def test_numbers_out_of_range_and_options_that_exclude_each_other_are_wrong_usage(self):
         contexts = self.file("contexts", b"[]")
         self.refused((*RUN, "--repeat", 0), "--repeat: 0 is out of range", code=2)
         self.refused((*RUN, "--ifindex", 1 << 32), "is out of range", "to 4294967295", code=2)
         self.refused(("verify", OBJECT, "--timeout", 0), "--timeout: 0 is out of range", code=2)
+        self.refused((*RUN, "--ifindex", "-1"), "--ifindex: -1 is not a number from 0 up", code=2)
         self.refused((*RUN, "--contexts", contexts), "--pcap is about packets", code=2)
         self.refused(("run", OBJECT, "--contexts", contexts, "--verdicts", self.folder / "v"), "--verdicts is about", code=2)
         self.refused((*RUN, "--event-type", "nobody"), 'no type "nobody"')
