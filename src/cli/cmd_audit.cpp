@@ -8,6 +8,7 @@
 #include "cli/file.hpp"
 #include "cli/json.hpp"
 #include "cli/module_options.hpp"
+#include "cli/target_options.hpp"
 
 namespace skep::cli {
 
@@ -84,6 +85,7 @@ Json audit_json(const module::CheckedModule& checked) {
         .set("verifier", d.verifier)
         .set("verifier_options", d.verifier_options)
         .set("core_types", d.core_types)
+        .set("kernel_configuration", kernel_values_json(d.kernel_values))
         .set("signer", std::move(signer))
         .set("programs", std::move(programs))
         .set("helpers", std::move(helpers))
@@ -109,6 +111,9 @@ std::string audit_text(const module::CheckedModule& checked) {
     if (answers != 0)
         out +=
             fmt::format("{} CO-RE relocation{} resolved against {}\n", answers, answers == 1 ? "" : "s", d.core_types);
+    if (!d.kernel_values.empty())
+        out +=
+            "\nwhat its programs are told of the kernel, whatever it runs on\n" + kernel_values_text(d.kernel_values);
     out += "\nprograms\n";
     for (const module::ModuleProgram& p : d.programs)
         out += fmt::format("  {} ({}, {}): {} instructions; {}\n", p.name, p.type, p.section, p.instructions,

@@ -6,6 +6,7 @@
 #include "cli/file.hpp"
 #include "cli/json.hpp"
 #include "cli/table.hpp"
+#include "cli/target_options.hpp"
 #include "module/build.hpp"
 #include "module/signature.hpp"
 #include "program/personality.hpp"
@@ -68,6 +69,8 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
         if (types) options.core_types = "BTF " + module::digest_text((*types)->raw());
         return types;
     };
+    SKEP_ASSIGN(TargetOptions wanted, target_options(arguments));
+    options.core.config = std::move(wanted.config);
 
     SKEP_ASSIGN(
         const module::Built built,
@@ -94,11 +97,15 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
                          .set("target", built.descriptor.target)
                          .set("cpu", built.descriptor.cpu)
                          .set("compiler", built.descriptor.compiler)
-                         .set("programs", std::move(programs)));
+                         .set("programs", std::move(programs))
+                         .set("kernel_configuration", kernel_values_json(built.descriptor.kernel_values)));
     } else {
         output.out(fmt::format("{}: {}, {} for {} ({})\n", *to, count_of(bytes.size(), "byte"),
                                count_of(built.descriptor.programs.size(), "program"), built.descriptor.target,
                                built.descriptor.cpu));
+        if (!built.descriptor.kernel_values.empty())
+            output.out("its programs are told of the kernel, whatever it runs on:\n" +
+                       kernel_values_text(built.descriptor.kernel_values));
     }
     return exit_done;
 }
@@ -111,6 +118,10 @@ constexpr OptionSpec options[] = {
     {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},
     {"-p,--program", Kind::Text, "NAME", "this program alone, with those its program arrays hold"},
     {"--btf", Kind::File, "FILE", "the types that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--platform", Kind::Text, "NAME",
+     "the system whose kernel configuration the programs read, for good: LINUX_KERNEL_VERSION, ... (skep, which says "
+     "6.12)"},
+    SKEP_KERNEL_CONFIG_OPTIONS,
     {"--reproducible", Kind::Flag, "", "builds it twice, apart, and fails if the compiler gave other bytes"},
     {"--unverified", Kind::Flag, "", "do not verify the programs (development builds)"},
 };

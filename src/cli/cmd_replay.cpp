@@ -17,6 +17,7 @@ namespace {
 
 /// The record's object as a module: the one that is named, or one that is built here, for this run alone.
 Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments& arguments, const RecordHead& head,
+                                                                const std::vector<std::string>& programs,
                                                                 module::CheckOptions check) {
     Buffer image;
     if (const auto file = arguments.text("module")) {
@@ -33,6 +34,9 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
             personality = settle_personality(*spec, personality_from_name(head.personality)).value_or(personality);
         SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments, personality));
         options.core.types = target.open;
+        options.programs = programs;
+        if (!head.core_answers.empty()) options.core.recorded = &head.core_answers;
+        options.core.config = head.kernel_config();
         SKEP_ASSIGN(
             module::Built built,
             module::build_module(head.object, head.name, options,
@@ -46,6 +50,13 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
     if (checked.descriptor().object != head.object)
         return Error(Errc::InvalidArgument, "the module is not one of the record's object",
                      fmt::format("the record is of {}, the module of {}", head.name, checked.descriptor().object_name));
+    for (const auto& [program, answers] : head.core_answers) {
+        const auto& there = checked.descriptor().core_answers;
+        if (const auto found = there.find(program); found == there.end() || found->second != answers)
+            return Error(Errc::InvalidArgument, "the module is of other types than the record",
+                         fmt::format("the CO-RE relocations of {} were answered otherwise", program),
+                         "build it against the types that were recorded, or leave out --module");
+    }
     SKEP_ASSIGN(std::shared_ptr<const module::LoadedModule> loaded, module::LoadedModule::load(std::move(checked)));
     return loaded;
 }
@@ -94,11 +105,19 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     if (arguments.text("module") && options.engine != "native")
         return Error(Errc::InvalidArgument, "--module is about --engine native", {},
                      "leave one of them out, or say both");
-    if (options.engine == "native") {
-        SKEP_ASSIGN(options.native, native_code(arguments, head, check));
-    }
+    options.kernel_config = head.kernel_config();
+    if (!head.core_answers.empty()) options.core_answers = &head.core_answers;
     SKEP_ASSIGN(object::ObjectSpec read, object::read_object(head.object, head.name));
     SKEP_ASSIGN(const MapInit init, MapInit::parse(head.init, "the record's initial maps"));
+    if (read.find_program(head.program) == object::no_index)
+        return Error(Errc::Syntax, fmt::format("the record's object has no program \"{}\"", head.program))
+            .in_file(path);
+    options.also_load = init.programs(read);
+    if (options.engine == "native") {
+        std::vector<std::string> programs = options.also_load;
+        programs.push_back(head.program);
+        SKEP_ASSIGN(options.native, native_code(arguments, head, programs, check));
+    }
     const std::vector<object::MapSpec> before = read.maps;
     SKEP_TRY(init.apply_globals(read));
     for (size_t i = 0; options.native != nullptr && i < before.size(); ++i)
@@ -107,11 +126,7 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
                          fmt::format("native code is made for the constants of the object ({})", before[i].name),
                          "the record is of a run with others", "replay it on another engine");
     const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
-    options.also_load = init.programs(*spec);
     options.also_make = init.inner_maps(*spec);
-    if (spec->find_program(head.program) == object::no_index)
-        return Error(Errc::Syntax, fmt::format("the record's object has no program \"{}\"", head.program))
-            .in_file(path);
     RecordReader reader(record);
     options.recording = &reader;
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend, open_skep(spec, options));
@@ -144,7 +159,8 @@ constexpr PositionalSpec positionals[] = {{"RECORD", "what skep run --record wro
 constexpr OptionSpec options[] = {
     {"-e,--engine", Kind::Choice, "jit|interp|native", "who runs it now (the engine that was recorded)"},
     {"--module", Kind::File, "FILE", "the native code of it (one is built, where there is a C compiler)"},
-    {"--btf", Kind::File, "FILE", "BTF that CO-RE relocations are resolved against (the running kernel's)"},
+    {"--btf", Kind::File, "FILE",
+     "BTF that CO-RE relocations are resolved against, for records that do not say (the running kernel's)"},
     {"--unverified", Kind::Flag, "", "do not verify the program (development builds)"},
     SKEP_MODULE_OPTIONS,
 };
@@ -155,14 +171,16 @@ constexpr Example examples[] = {
 }  // namespace
 
 extern const Command replay_command;
-constinit const Command replay_command = {
-    "replay",
-    "runs a record again and stops at the first difference",
-    "A record holds the object, the packets, and every helper call with what its arguments point to. Time and chance\n"
-    "answer as they did then; everything else is done again and compared, on any engine, on either system.",
-    positionals,
-    options,
-    examples,
-    run_replay};
+constinit const Command replay_command = {"replay",
+                                          "runs a record again and stops at the first difference",
+                                          "A record holds the object and what it was adapted to (CO-RE, kernel "
+                                          "configuration), the packets, and every helper\n"
+                                          "call with what its arguments point to. Time and chance answer as they did "
+                                          "then; everything else is done again and\n"
+                                          "compared, on any engine, on either system.",
+                                          positionals,
+                                          options,
+                                          examples,
+                                          run_replay};
 
 }  // namespace skep::cli

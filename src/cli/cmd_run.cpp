@@ -161,11 +161,13 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
         chosen_engine(arguments.text_or("engine", "auto"), is_module, asks_policy(arguments) ? &check.policy : nullptr);
     std::shared_ptr<const module::LoadedModule> native;
     runtime::CoreAnswers core_answers;
+    runtime::KernelConfig baked_in;
     if (is_module) {
         auto checked = module::check_module(file, check);
         if (!checked) return std::move(checked).error().in_file(path);
         file = checked->descriptor().object;
         core_answers = checked->descriptor().core_answers;
+        baked_in = module::kernel_config_of(checked->descriptor());
         if (engine == "native") {
             SKEP_ASSIGN(native, module::LoadedModule::load(*std::move(checked)));
         }
@@ -216,6 +218,14 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.personality = personality_from_name(arguments.text_or("personality", ""));
     SKEP_ASSIGN(TargetOptions target, target_options(arguments));
     options.kernel_config = std::move(target.config);
+    if (!baked_in.source.empty()) {
+        if (!options.kernel_config.source.empty())
+            return Error(Errc::InvalidArgument, "a module holds the kernel configuration that it was compiled for",
+                         "what was audited and signed is what runs",
+                         "leave out --platform and --kconfig, or give them to skep compile")
+                .in_file(path);
+        options.kernel_config = std::move(baked_in);
+    }
     const bool kernel = options.engine == "kernel";
     if (kernel && !options.kernel_config.source.empty())
         return Error(Errc::InvalidArgument, "the running kernel tells programs of itself", {},
@@ -228,9 +238,6 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
             .in_file(path);
     std::unique_ptr<RecordWriter> record;
     if (const auto record_file = arguments.text("record")) {
-        if (!options.kernel_config.source.empty())
-            return Error(Errc::Unsupported, "a record does not hold the kernel configuration", {},
-                         "leave out --platform and --kconfig with --record");
         if (kernel || contexts)
             return Error(Errc::Unsupported, "only runs over packets on our own engines are recorded", {},
                          kernel ? "leave out --engine kernel" : "name a capture with --pcap FILE");

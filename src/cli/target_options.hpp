@@ -3,8 +3,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "cli/command.hpp"
+#include "cli/json.hpp"
 #include "platform/platforms/platform.hpp"
 #include "runtime/load/kernel_config.hpp"
 
@@ -14,6 +16,10 @@ struct TargetOptions {
     std::optional<platform::Platform> platform;  ///< nothing: none was named
     runtime::KernelConfig config;                ///< nothing: skep's own
 };
+
+/// What programs are told of the kernel, for reports: text has a line per value.
+std::string kernel_values_text(const runtime::KernelValues& values);
+Json kernel_values_json(const runtime::KernelValues& values);
 
 /// Errors: those of PlatformSet, and CannotRead or Syntax for the kernel's configuration file.
 Result<TargetOptions> target_options(const Arguments& arguments);

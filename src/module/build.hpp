@@ -24,18 +24,22 @@ struct Prepared {
     std::vector<uint32_t> maps;                      ///< the module's maps: ascending indices into ObjectSpec::maps
     std::vector<std::vector<uint32_t>> map_indices;  ///< per program and BoundProgram::maps: index into `maps`
     runtime::CoreAnswers core_answers;               ///< what CO-RE relocations were answered with
+    runtime::KernelValues kernel_values;             ///< what the programs are told of the kernel
 };
 
-/// What CO-RE relocations of a module's programs are resolved with: answers that a descriptor holds, or types.
+/// What a module's programs are adapted to. CO-RE relocations: answers that a descriptor holds, or types.
 struct CoreSource {
     std::function<Result<std::shared_ptr<const btf::Btf>>()> types = {};  ///< empty: there are none
     const runtime::CoreAnswers* recorded = nullptr;                       ///< not null: these, whatever `types` says
+    runtime::KernelConfig config = {};                                    ///< nothing: skep's own
 };
 
 /// `wanted`: names; empty: what the object loads by default. Programs in program arrays come along.
 /// Errors: those of read_object, link, relocate and bind; Unresolved (no such program).
 Result<Prepared> prepare(Bytes object, const std::string& name, const std::vector<std::string>& wanted,
                          const CoreSource& core, const BindOptions& bind);
+/// What a module's programs are told of the kernel; nothing (skep's own) where it does not say.
+runtime::KernelConfig kernel_config_of(const Descriptor& descriptor);
 /// Binding as a module's verifier has it: who proves what is reached may meet what has no meaning behind it.
 BindOptions bind_options_for(const std::string& verifier);
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/sha256.hpp"
@@ -28,6 +29,7 @@ enum Part : uint16_t {
     part_wanted = 12,
     part_core_answers = 13,
     part_core_types = 14,
+    part_kernel_values = 15,
 };
 
 constexpr const char* what = "the module's descriptor";
@@ -63,6 +65,28 @@ Result<void> read_answers(const Tlv& part, runtime::CoreAnswers& to) {
     if (!to.empty() && name <= to.rbegin()->first)
         return Error(Errc::Malformed, fmt::format("{} has answers to relocations that are not in order", what), name);
     to[name] = std::move(answers);
+    return {};
+}
+
+Result<void> read_kernel_values(const Tlv& part, runtime::KernelValues& to) {
+    Reader in(part.value);
+    const uint32_t count = in.number<uint32_t>();
+    constexpr size_t least_bytes = 8;  // of two texts
+    if (in.failed() || count > part.value.size() / least_bytes)
+        return Error(Errc::Truncated, fmt::format("{} ends inside values of the kernel configuration", what));
+    for (uint32_t i = 0; i < count; ++i) {
+        std::string name = in.text(), value = in.text();
+        if (in.failed())
+            return Error(Errc::Truncated, fmt::format("{} ends inside values of the kernel configuration", what));
+        const auto control = [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; };
+        if (name.empty() || std::ranges::any_of(name, control) || std::ranges::any_of(value, control) ||
+            (!to.empty() && name <= to.rbegin()->first))
+            return Error(
+                Errc::Malformed,
+                fmt::format("{} has values of the kernel configuration that are no text or not in order", what),
+                fmt::format("value {}", i));
+        to.emplace(std::move(name), std::move(value));
+    }
     return {};
 }
 
@@ -111,6 +135,15 @@ Buffer encode(const Descriptor& d) {
         out.part(part_core_answers, tlv_critical, w.bytes);
     }
     if (!d.core_types.empty()) out.part(part_core_types, 0, d.core_types);
+    if (!d.kernel_values.empty()) {
+        Writer w;
+        w.number(static_cast<uint32_t>(d.kernel_values.size()));
+        for (const auto& [name, value] : d.kernel_values) {
+            w.text(name);
+            w.text(value);
+        }
+        out.part(part_kernel_values, tlv_critical, w.bytes);
+    }
 
     std::byte* header = out.bytes.data();
     std::memcpy(header, descriptor_magic, sizeof descriptor_magic);
@@ -172,6 +205,7 @@ Result<Descriptor> decode_descriptor(Bytes bytes) {
             case part_verifier_options: text = &d.verifier_options; break;
             case part_object_name: text = &d.object_name; break;
             case part_core_types: text = &d.core_types; break;
+            case part_kernel_values: SKEP_TRY(read_kernel_values(part, d.kernel_values)); continue;
             case part_core_answers: SKEP_TRY(read_answers(part, d.core_answers)); continue;
             case part_contract: {
                 SKEP_ASSIGN(d.contract, decode_contract(part.value));

@@ -45,6 +45,8 @@ struct Descriptor {
     /// What CO-RE relocations were answered with, by program; only those that have any.
     runtime::CoreAnswers core_answers;
     std::string core_types;  ///< whose answers they are: "SHA-256 of the BTF"; empty: no program has such relocations
+    /// What its programs are told of the kernel they run in. Empty: they do not ask (or an earlier skep built it).
+    runtime::KernelValues kernel_values;
     Contract contract;
 
     bool operator==(const Descriptor&) const = default;

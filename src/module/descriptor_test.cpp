@@ -59,7 +59,16 @@ Descriptor sample() {
     missing.check_before = missing.resizable = false;
     d.core_answers = {{"firewall", {moved, missing}}, {"other", {moved}}};
     d.core_types = "BTF 00";
+    d.kernel_values = {{"CONFIG_HZ", "250"}, {"CONFIG_NOBODY", ""}};
     d.contract = sample_contract();
+    return d;
+}
+
+Descriptor without_adaptation() {
+    Descriptor d = sample();
+    d.core_answers.clear();
+    d.core_types.clear();
+    d.kernel_values.clear();
     return d;
 }
 
@@ -132,10 +141,8 @@ TEST(Descriptor, AnUnknownPartIsIgnoredUnlessItIsCritical) {
 
 TEST(Descriptor, PartsAreSortedAndDoNotRepeat) {
     EXPECT_FALSE(decode_descriptor(with_part(1, 0)));
-    EXPECT_FALSE(decode_descriptor(with_part(11, 0)));  // after 14
-    Descriptor plain = sample();
-    plain.core_answers.clear();
-    plain.core_types.clear();
+    EXPECT_FALSE(decode_descriptor(with_part(11, 0)));  // after 15
+    const Descriptor plain = without_adaptation();
     Writer writer;
     writer.bytes = encode(plain);
     writer.part(12, tlv_critical, "another");
@@ -143,9 +150,7 @@ TEST(Descriptor, PartsAreSortedAndDoNotRepeat) {
 }
 
 TEST(Descriptor, AnswersToRelocationsAreWholeInOrderAndKnown) {
-    Descriptor plain = sample();
-    plain.core_answers.clear();
-    plain.core_types.clear();
+    Descriptor plain = without_adaptation();
     const auto with_answers = [&](const char* name, uint32_t count, uint8_t bits, size_t bytes) {
         Writer value, out;
         value.text(name);
@@ -165,6 +170,31 @@ TEST(Descriptor, AnswersToRelocationsAreWholeInOrderAndKnown) {
     EXPECT_FALSE(with_answers("p", 1, 7, 24));  // after q
     EXPECT_FALSE(with_answers("q", 1, 7, 24));  // q again
     EXPECT_TRUE(with_answers("r", 1, 7, 24));
+}
+
+TEST(Descriptor, KernelConfigurationIsWholeInOrderAndText) {
+    const auto with_values = [](std::vector<std::pair<const char*, const char*>> values, uint32_t count) {
+        Writer value, out;
+        value.number(count);
+        for (const auto& [name, text] : values) {
+            value.text(name);
+            value.text(text);
+        }
+        out.bytes = encode(without_adaptation());
+        out.part(15, tlv_critical, value.bytes);
+        return decode_descriptor(sealed(std::move(out.bytes)));
+    };
+    const auto read = with_values({{"A", "y"}, {"B", ""}}, 2);
+    ASSERT_TRUE(read) << read.error().to_string();
+    EXPECT_EQ(read->kernel_values, (runtime::KernelValues{{"A", "y"}, {"B", ""}}));
+    EXPECT_TRUE(with_values({}, 0));
+    EXPECT_FALSE(with_values({{"A", "y"}}, 2));
+    EXPECT_FALSE(with_values({{"A", "y"}}, UINT32_MAX));
+    EXPECT_FALSE(with_values({{"B", "y"}, {"A", "y"}}, 2));
+    EXPECT_FALSE(with_values({{"A", "y"}, {"A", "n"}}, 2));
+    EXPECT_FALSE(with_values({{"", "y"}}, 1));
+    EXPECT_FALSE(with_values({{"A", "\x1b[2J"}}, 1));
+    EXPECT_FALSE(with_values({{"A\n", "y"}}, 1));
 }
 
 TEST(Descriptor, ALongerHeaderAndALongerPartOfANewerMakerAreRead) {

@@ -111,11 +111,14 @@ Result<CheckedModule> check_module(Bytes file, const CheckOptions& options) {
                           fmt::format("it exports no \"{}\"", program.symbol));
     CoreSource core;
     core.recorded = &d.core_answers;
+    core.config = kernel_config_of(d);
     auto prepared = prepare(d.object, d.object_name, d.wanted, core, bind_options_for(d.verifier));
     if (!prepared) return std::move(prepared).error();
     out.prepared_ = *std::move(prepared);
     if (out.prepared_.core_answers != d.core_answers)
         return refuse("the module answers relocations of programs that it has not");
+    if (!d.kernel_values.empty() && out.prepared_.kernel_values != d.kernel_values)
+        return refuse("the module holds kernel configuration that its programs do not read");
     SKEP_TRY(check_contract(d, out.prepared_));
     SKEP_TRY(check_programs(d, out.prepared_, options.voucher != nullptr ? *options.voucher : voucher_of(d.verifier)));
     SKEP_TRY(allows(options.policy, d));

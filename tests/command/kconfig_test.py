@@ -18,6 +18,13 @@ def skep(*words):
     return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
 
 
+def has(engine):
+    return json.loads(skep("doctor", "--json").stdout)[{"interp": "interpreter"}.get(engine, engine)]["present"]
+
+
+ENGINES = [engine for engine in ("interp", "jit") if has(engine)]
+
+
 class Kconfig(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory(prefix="skep-kconfig-", dir=BINARY_DIR)
@@ -85,6 +92,33 @@ class Kconfig(unittest.TestCase):
             out = skep("run", OBJECT, "--program", program, "--pcap", self.pcap, *words)
             self.assertNotEqual(out.returncode, 0, words)
             self.assertIn(message, out.stderr)
+
+    def test_a_record_says_what_the_program_was_told(self):
+        config = self.path("config", 'CONFIG_HZ=1000\nCONFIG_OF_THREE=m\nCONFIG_TEXT="bee wax"\n')
+        for program, words, line in (("always", ("--platform", "linux-5.4"), "kconfig LINUX_KERNEL_VERSION 328704"),
+                                     ("always", ("--platform", "linux-5.4"), "kconfig CONFIG_NOT_ANYWHERE "),
+                                     ("given", ("--kconfig", config), 'kconfig CONFIG_TEXT "bee wax"'),
+                                     ("ticks", ("--platform", "linux-6.1", "--kconfig", config), "kconfig CONFIG_HZ 1000")):
+            record = self.path("record")
+            out = skep("run", OBJECT, "--program", program, "--pcap", self.pcap, "--record", record, *words)
+            self.assertEqual(out.returncode, 0, out.stderr)
+            with open(record, encoding="ascii") as file:
+                text = file.read()
+            self.assertIn(f"\n{line}\n", text)
+            for engine in ENGINES:
+                out = skep("replay", record, "--engine", engine)
+                self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+        # It is what the replay's program is told: another number gives another run, none skep's own.
+        changed = self.path("changed", text.replace(line, "kconfig CONFIG_HZ 999"))
+        out = skep("replay", changed)
+        self.assertEqual(out.returncode, 1, out.stderr)
+        self.assertIn("map .bss", out.stdout)
+        older = self.path("older", text.replace(line + "\n", "").replace("skep-record 2", "skep-record 1"))
+        self.assertEqual(skep("replay", older).returncode, 1, "250, as skep says itself")
+        twice = self.path("twice", text.replace(line, line + "\n" + line))
+        out = skep("replay", twice)
+        self.assertNotEqual(out.returncode, 0)
+        self.assertIn("line 11 of the record is not understood", out.stderr)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,57 @@ class Modules(unittest.TestCase):
         if done.returncode == 0:
             self.assertNotEqual(other.read_bytes(), module.read_bytes())
 
+    def test_kernel_configuration_is_baked_in(self):
+        """A module says what its programs are told of the kernel they run in; audit shows it, and nobody says otherwise."""
+        source = binary / "tests" / "objects" / "kconfig.o"
+        if not source.exists():
+            self.skipTest("the test objects are not built")
+        config = self.folder / "config"
+        config.write_text('CONFIG_HZ=300\nCONFIG_OF_THREE=m\nCONFIG_TEXT="bee wax"\n')
+        module = self.folder / f"kconfig{ending}"
+
+        def build(*words):
+            done = subprocess.run([*builder(), "compile", str(source), "-o", str(module), "--target", host, "--json", *map(str, words)],
+                                  capture_output=True, text=True, timeout=600)
+            return done.returncode, done.stdout, done.stderr
+
+        # What no release decides has to be given.
+        code, out, _ = build("--platform", "linux-6.1")
+        self.assertEqual(code, 4)
+        self.assertIn("CONFIG_HZ is not known", out)
+        code, out, err = build("--platform", "linux-5.4", "--kconfig", config, "--reproducible")
+        self.assertEqual(code, 0, err)
+        baked_in = json.loads(out)["kernel_configuration"]
+        self.assertEqual({name: baked_in[name] for name in ("LINUX_KERNEL_VERSION", "LINUX_HAS_BPF_COOKIE", "CONFIG_HZ", "CONFIG_OF_THREE",
+                                                            "CONFIG_TEXT", "CONFIG_NOT_ANYWHERE")},
+                         {"LINUX_KERNEL_VERSION": str(0x050400), "LINUX_HAS_BPF_COOKIE": "0", "CONFIG_HZ": "300", "CONFIG_OF_THREE": "m",
+                          "CONFIG_TEXT": '"bee wax"', "CONFIG_NOT_ANYWHERE": None})
+        rebuild = [] if windows or arm64 else ["--rebuild"]
+        code, out, err = skep("audit", module, "--allow-unsigned", "--json", *rebuild)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(out)["kernel_configuration"], baked_in)
+        self.assertTrue(json.loads(out).get("rebuild_equal", True))
+        code, out, err = skep("audit", module, "--allow-unsigned")
+        for line in ("what its programs are told of the kernel", "LINUX_KERNEL_VERSION=328704", 'CONFIG_TEXT="bee wax"',
+                     "CONFIG_NOT_ANYWHERE: nobody says it, zero"):
+            self.assertIn(line, out)
+        for engine in ("native", "interp"):
+            told = {}
+            for program in ("always", "given", "ticks"):
+                code, out, err = skep("run", module, "--program", program, "--engine", engine, "--allow-unsigned", "--pcap", capture, "--json")
+                self.assertEqual(code, 0, err)
+                told[program] = json.loads(out)["globals"]
+            self.assertEqual((told["always"]["version"], bool(told["always"]["cookie"]), told["given"]["three"], told["ticks"]["hz"]),
+                             (0x050400, False, 2, 300), engine)
+        for words in (("--platform", "linux-6.1"), ("--kconfig", config)):
+            code, _, err = skep("run", module, "--program", "always", "--allow-unsigned", "--pcap", capture, *words)
+            self.assertEqual(code, 2)
+            self.assertIn("holds the kernel configuration that it was compiled for", err)
+        # Other values are another module.
+        before = module.read_bytes()
+        self.assertEqual(build("--platform", "linux-5.15", "--kconfig", config)[0], 0)
+        self.assertNotEqual(module.read_bytes(), before)
+
     def test_what_takes_an_object_takes_a_module(self):
         for words in (["inspect"], ["disasm"], ["verify", "--program", "firewall"]):
             with self.subTest(command=words[0]):

@@ -98,6 +98,29 @@ class Replay(unittest.TestCase):
         self.assertEqual(code, 1, out + err)
         self.assertFalse("ktime_get_ns" in out.split("recorded:")[1], out)
 
+    def test_what_relocations_were_answered_is_recorded(self):
+        """A program with CO-RE relocations is the same one in the replay, whatever types the replaying system has."""
+        objects = common.binary / "tests" / "objects"
+        if not (objects / "core_target.btf").exists():
+            self.skipTest("the test objects are not built")
+        record = self.folder / "core.record"
+        code, _, err = skep("run", objects / "guards.o", "--program", "field", "--btf", objects / "core_target.btf", "--pcap", capture,
+                            "--record", record)
+        self.assertEqual(code, 0, err)
+        text = record.read_text()
+        answers = next(line for line in text.split("\n") if line.startswith("core field "))
+        for engine in self.engines:
+            code, out, err = skep("replay", record, "--engine", engine)
+            self.assertEqual(code, 0, out + err)
+        if not (common.windows or common.arm64):
+            code, out, err = skep("replay", record, "--engine", "native")
+            self.assertIn(code, (0, 4), out + err)
+        for wrong in (answers + " 6,1,0,0", answers + " 8,1,0,0,0", answers + " x", "core field", answers.rsplit(" ", 1)[0]):
+            record.write_text(text.replace(answers, wrong))
+            code, out, err = skep("replay", record)
+            self.assertNotEqual(code, 0, wrong)
+            self.assertRegex(err, "is not understood|are not this program's", wrong)
+
     def test_the_first_difference_is_shown(self):
         record = self.record("firewall", self.engines[0])
         lines = record.read_text().split("\n")
@@ -120,7 +143,7 @@ class Replay(unittest.TestCase):
     def test_damaged_records(self):
         record = self.record("firewall", self.engines[0])
         lines = record.read_text().split("\n")
-        for change, because in ((lambda l: l.__setitem__(0, "skep-record 2"), "a record of another version"),
+        for change, because in ((lambda l: l.__setitem__(0, "skep-record 3"), "a record of another version"),
                                 (lambda l: l.__setitem__(3, "seed x"), "line 4 of the record is not understood"),
                                 (lambda l: l.__setitem__(7, "object 0g"), "line 8 of the record is not understood"),
                                 (lambda l: l.__delitem__(slice(5, None)), "ends inside its head"),

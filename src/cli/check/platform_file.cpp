@@ -161,6 +161,8 @@ class Reader {
                 text = *flag ? "y" : "n";
             else if (value.as<uint64_t>() == nullptr && value.as<int64_t>() == nullptr)
                 return wrong(join("kconfig", name), "y, m, n, a number or a text is wanted");
+            if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }))
+                return wrong(join("kconfig", name), "a text of one line, without control characters, is wanted");
             const auto known = std::ranges::find(out_.kconfig, name, &platform::PlatformKconfig::name);
             if (known != out_.kconfig.end())
                 known->value = std::move(text);

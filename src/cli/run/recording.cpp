@@ -19,7 +19,9 @@ namespace {
 using platform::ArgKind;
 using platform::ResultKind;
 
-constexpr std::string_view first_line = "skep-record 1";
+constexpr std::string_view first_line = "skep-record 2";
+/// It holds neither CO-RE answers nor kernel configuration.
+constexpr std::string_view first_line_of_1 = "skep-record 1";
 constexpr size_t shown_before = 6;
 /// More memory than this of one argument is told by its size: records stay readable.
 constexpr uint64_t shown_bytes = 4096;
@@ -55,6 +57,59 @@ std::string text_at(uint64_t address) {
     if (address == 0) return "null";
     const char* text = reinterpret_cast<const char*>(static_cast<uintptr_t>(address));
     return memory(address, std::char_traits<char>::length(text));
+}
+
+constexpr unsigned answer_absent = 1, answer_check_before = 2, answer_resizable = 4;
+
+std::string answer_text(const btf::CoreAnswer& a) {
+    const unsigned bits = (a.absent ? answer_absent : 0) | (a.check_before ? answer_check_before : 0) |
+                          (a.resizable ? answer_resizable : 0);
+    return fmt::format("{},{},{},{},{}", bits, a.before, a.after, a.before_bytes, a.after_bytes);
+}
+std::optional<btf::CoreAnswer> answer_of(std::string_view text) {
+    uint64_t numbers[5] = {};
+    const char *at = text.data(), *const end = text.data() + text.size();
+    for (size_t i = 0; i < std::size(numbers); ++i) {
+        if (i != 0 && (at == end || *at++ != ',')) return std::nullopt;
+        const auto parsed = std::from_chars(at, end, numbers[i]);
+        if (parsed.ec != std::errc()) return std::nullopt;
+        at = parsed.ptr;
+    }
+    if (at != end || numbers[0] > 7 || numbers[3] > UINT32_MAX || numbers[4] > UINT32_MAX) return std::nullopt;
+    btf::CoreAnswer a;
+    a.absent = (numbers[0] & answer_absent) != 0;
+    a.check_before = (numbers[0] & answer_check_before) != 0;
+    a.resizable = (numbers[0] & answer_resizable) != 0;
+    a.before = numbers[1];
+    a.after = numbers[2];
+    a.before_bytes = static_cast<uint32_t>(numbers[3]);
+    a.after_bytes = static_cast<uint32_t>(numbers[4]);
+    return a;
+}
+
+/// A line of the head's second part: whether it is one; an error if it is one that says nothing.
+std::optional<bool> adaptation(std::string_view line, RecordHead& head) {
+    const size_t word = line.find(' ');
+    if (word == std::string_view::npos) return false;
+    const std::string_view kind = line.substr(0, word), rest = line.substr(word + 1);
+    const size_t blank = std::min(rest.find(' '), rest.size());
+    const std::string name(rest.substr(0, blank));
+    std::string_view values = rest.substr(std::min(blank + 1, rest.size()));
+    if (kind == "kconfig") {
+        if (name.empty() || !head.kernel_values.emplace(name, values).second) return std::nullopt;
+        return true;
+    }
+    if (kind != "core") return false;
+    if (name.empty() || head.core_answers.contains(name)) return std::nullopt;
+    std::vector<btf::CoreAnswer>& answers = head.core_answers[name];
+    while (!values.empty()) {
+        const size_t end = std::min(values.find(' '), values.size());
+        const auto answer = answer_of(values.substr(0, end));
+        if (!answer) return std::nullopt;
+        answers.push_back(*answer);
+        values.remove_prefix(std::min(end + 1, values.size()));
+    }
+    return true;
 }
 
 const maps::Map* map_of(uint64_t word) { return reinterpret_cast<const maps::Map*>(static_cast<uintptr_t>(word)); }
@@ -230,6 +285,15 @@ Result<std::unique_ptr<RecordWriter>> RecordWriter::create(const std::string& pa
     return out;
 }
 
+void RecordWriter::adapted(const runtime::LoadedObject& loaded) {
+    for (const auto& [program, answers] : loaded.core_answers()) {
+        std::string text = "core " + program;
+        for (const btf::CoreAnswer& answer : answers) text += " " + answer_text(answer);
+        take(std::move(text));
+    }
+    for (const auto& [name, value] : loaded.kernel_values()) take(fmt::format("kconfig {} {}", name, value));
+}
+
 void RecordWriter::take(std::string text) {
     text += '\n';
     file_.write(text);
@@ -251,7 +315,7 @@ Result<Record> Record::parse(Bytes bytes) {
             return Error(Errc::Syntax, fmt::format("line {} of the record is not understood", number + 1), why);
         };
         if (number == 0) {
-            if (line == first_line) continue;
+            if (line == first_line || line == first_line_of_1) continue;
             const std::string_view name = first_line.substr(0, first_line.rfind(' ') + 1);
             const bool record = line.starts_with(name);
             return Error(record ? Errc::Unsupported : Errc::Malformed,
@@ -259,6 +323,11 @@ Result<Record> Record::parse(Bytes bytes) {
                          fmt::format("its first line is not \"{}\"", first_line), "skep run --record makes records");
         }
         if (number >= std::size(words)) {
+            if (out.lines.empty()) {
+                const auto read = adaptation(line, out.head);
+                if (!read) return wrong("it says nothing that a program could be adapted to");
+                if (*read) continue;
+            }
             out.lines.emplace_back(line);
             continue;
         }

@@ -2,8 +2,10 @@
 // What happens in runs, line by line: packets, helper calls with what their arguments point to, results, verdicts.
 // `skep run --record` writes the lines, `skep replay` compares the same lines of another engine with them.
 //
-//   skep-record 1
+//   skep-record 2
 //   engine E, program P, seed N, ifindex N, personality P, name N, object HEX, init HEX     each once, in this order
+//   core PROGRAM ANSWER...        what its CO-RE relocations were answered with
+//   kconfig NAME VALUE            what programs were told of the kernel
 //   run N HEX                     the packet
 //   call HELPER(ARGUMENT, ...)    numbers, names of maps, bytes of keys, values and memory
 //   result HELPER RESULT          number, bytes of the value, null; then what the helper wrote
@@ -30,6 +32,15 @@ struct RecordHead {
     uint64_t seed = 0;
     uint32_t ifindex = 1;
     Buffer object, init;  ///< the object's file; the text of --map-init
+    // What the programs were adapted to; the writer has it of the loaded object. Records of version 1 do not say.
+    runtime::CoreAnswers core_answers;
+    runtime::KernelValues kernel_values;
+
+    /// Nothing (skep's own) where the record does not say.
+    runtime::KernelConfig kernel_config() const {
+        if (kernel_values.empty()) return {};
+        return runtime::KernelConfig::of("the record", kernel_values);
+    }
 };
 
 /// Watches one loaded object's runs. One run at a time, on one thread.
@@ -42,7 +53,10 @@ class Recording {
     /// The helpers' table for LoadOptions::helpers: each watches, then does what the runtime's own does.
     static std::span<const skep_helper_fn> helpers();
     /// Before the first run. The maps must outlive the runs.
-    void watch(runtime::LoadedObject& loaded) { loaded_ = &loaded; }
+    void watch(runtime::LoadedObject& loaded) {
+        loaded_ = &loaded;
+        adapted(loaded);
+    }
 
     void begin_run(Bytes packet);
     void end_run(const PacketReport& report);
@@ -58,6 +72,8 @@ class Recording {
     Recording() = default;
     /// Takes the next line.
     virtual void take(std::string line) = 0;
+    /// Once, before the first line.
+    virtual void adapted(const runtime::LoadedObject&) {}
     /// The number that the next line of `helper` has as its result, if it was recorded: what time and chance gave then.
     virtual std::optional<uint64_t> recorded_result(std::string_view helper) = 0;
 
@@ -82,6 +98,7 @@ class RecordWriter final : public Recording {
   private:
     explicit RecordWriter(NewFile file) : file_(std::move(file)) {}
     void take(std::string text) override;
+    void adapted(const runtime::LoadedObject& loaded) override;
     std::optional<uint64_t> recorded_result(std::string_view) override { return std::nullopt; }
 
     NewFile file_;

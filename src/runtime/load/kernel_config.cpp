@@ -132,6 +132,10 @@ KernelConfig KernelConfig::of(const platform::Platform& platform) {
     return out;
 }
 
+KernelConfig KernelConfig::of(std::string source, const KernelValues& values) {
+    return {std::move(source), {values.begin(), values.end()}};
+}
+
 KernelConfig KernelConfig::own() {
     for (const platform::Platform& platform : platform::builtin_platforms({}))
         if (platform.name == "skep") return of(platform);
@@ -139,13 +143,14 @@ KernelConfig KernelConfig::own() {
 }
 
 Result<void> fill_kernel_config(object::ObjectSpec& spec, const object::LinkedProgram& program,
-                                const KernelConfig& given) {
+                                const KernelConfig& given, KernelValues* read) {
     for (const uint32_t index : program.externs) {
         const object::ExternSpec& wanted = spec.externs[index];
         if (wanted.kind != object::ExternKind::Kconfig) continue;
         static const KernelConfig own = KernelConfig::own();  // made only for programs that ask
         const KernelConfig& config = given.source.empty() ? own : given;
-        const std::string* const text = config.find(wanted.name);
+        const std::string* text = config.find(wanted.name);
+        if (text != nullptr && text->empty()) text = nullptr;
         if (text == nullptr && !wanted.weak) {
             const bool any = !config.values.empty();
             return Error(Errc::Unresolved, fmt::format("the kernel configuration value {} is not known", wanted.name),
@@ -170,6 +175,7 @@ Result<void> fill_kernel_config(object::ObjectSpec& spec, const object::LinkedPr
                     .in_function(program.name);
             value = *std::move(encoded);
         }
+        if (read != nullptr) (*read)[wanted.name] = text != nullptr ? *text : std::string();
         std::vector<std::byte>& bytes = spec.maps[wanted.map].initial;
         if (bytes.size() < size_t{wanted.offset} + value.size()) bytes.resize(size_t{wanted.offset} + value.size());
         std::ranges::copy(value, bytes.begin() + wanted.offset);

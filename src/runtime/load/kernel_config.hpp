@@ -2,6 +2,7 @@
 // What programs are told about the kernel they run in (`extern ... __kconfig`): the chosen platform's values.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,9 @@
 #include "platform/platforms/platform.hpp"
 
 namespace skep::runtime {
+
+/// Values by name that programs read; "": nobody says it, and it is declared weak, so it is zero.
+using KernelValues = std::map<std::string, std::string>;
 
 /// Names with their values, as the text of a kernel's own file of its configuration: y, m, n, a number, "text".
 struct KernelConfig {
@@ -26,15 +30,17 @@ struct KernelConfig {
     Result<void> add_file(std::string_view text, const std::string& name);
 
     static KernelConfig of(const platform::Platform& platform);
+    /// Of values that an earlier run or build has read: nothing else is known. `source` may not be empty.
+    static KernelConfig of(std::string source, const KernelValues& values);
     /// Of the platform that skep itself is to programs: Linux 6.12.
     static KernelConfig own();
 };
 
 /// Puts what `program` reads of the kernel configuration into the object's .kconfig map, in the type that the program
 /// declares (libbpf: set_kcfg_value_tri, _str and _num). A weak name without a value is zero. A configuration without a
-/// source stands for skep's own.
+/// source stands for skep's own. `read`, where not null, gets what the program was told.
 /// Errors: Unresolved for a strong name without a value; Rejected for a value that the declared type cannot hold.
 Result<void> fill_kernel_config(object::ObjectSpec& spec, const object::LinkedProgram& program,
-                                const KernelConfig& given);
+                                const KernelConfig& given, KernelValues* read = nullptr);
 
 }  // namespace skep::runtime

@@ -29,7 +29,7 @@ Result<object::LinkedProgram> link_program(object::ObjectSpec& spec, uint32_t in
         answers.clear();
         SKEP_TRY(object::relocate(linked, *spec.btf, *target.types, &answers));
     }
-    SKEP_TRY(fill_kernel_config(spec, linked, target.config));
+    SKEP_TRY(fill_kernel_config(spec, linked, target.config, &target.told));
     return linked;
 }
 

@@ -29,6 +29,7 @@ struct TargetTypes {
     const CoreAnswers* recorded = nullptr;
     CoreAnswers answers = {};  ///< what was answered, of every program with records that was linked
     KernelConfig config = {};  ///< nothing: skep's own
+    KernelValues told = {};    ///< what the programs that were linked were told of it
 };
 
 /// Links program `index` of `spec`, resolves its CO-RE records, and fills in the kernel configuration that it reads.

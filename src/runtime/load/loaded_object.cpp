@@ -114,6 +114,8 @@ Result<std::unique_ptr<LoadedObject>> LoadedObject::load(std::shared_ptr<const o
         personality = one->bound.personality;
         prepared.push_back(*std::move(one));
     }
+    loaded->core_answers_ = std::move(target.answers);
+    loaded->kernel_values_ = std::move(target.told);
 
     maps::MapEnv env;
     env.lanes = loaded->lanes_.get();

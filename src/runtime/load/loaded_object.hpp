@@ -85,6 +85,9 @@ class LoadedObject {
     const LoadedProgram* find(std::string_view name) const;
     /// The map of ObjectSpec::maps[index]; null if no loaded program needs it.
     maps::Map* map(size_t index) const { return maps_[index].get(); }
+    /// What the programs were adapted to: whoever loads the object with these gets the same programs anywhere.
+    const CoreAnswers& core_answers() const { return core_answers_; }
+    const KernelValues& kernel_values() const { return kernel_values_; }
 
   private:
     LoadedObject() = default;
@@ -93,6 +96,8 @@ class LoadedObject {
     std::unique_ptr<Lanes, LanesDestroyer> lanes_;  // outlives maps and programs
     std::vector<MapRef> maps_;
     std::vector<LoadedProgram> programs_;
+    CoreAnswers core_answers_;
+    KernelValues kernel_values_;
 };
 
 /// The one program of `spec` that a packet hook can run, when none was named: the only one whose section stands for
