@@ -461,7 +461,7 @@ class Writer {
     void operation() {
         const bool xdp = kind_.type == ProgramType::Xdp,
                    own = draw(2) == 0 && kind_.type == ProgramType::CgroupSockAddr;
-        switch (draw(xdp ? 20 : 17)) {
+        switch (draw(xdp ? 20 : 18)) {
             case 0: return read_field();
             case 1: return plain(HelperId::KtimeGetNs);
             case 2: return plain(HelperId::KtimeGetBootNs);
@@ -479,7 +479,10 @@ class Writer {
             case 14:
             case 15:
             case 16: return output();
-            case 17: return checksum();
+            case 17:
+                if (xdp) return checksum();
+                put(Op::Mov64X, 1, 6);
+                return plain(HelperId::GetSocketCookie);
             case 18: return move_head();
             default: return write_packet();
         }

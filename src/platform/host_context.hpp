@@ -73,6 +73,7 @@ struct HostSockAddr {
     uint8_t* redirect_context;  ///< where sock_addr_set_redirect_context leaves its bytes; null: it is refused
     uint32_t redirect_bytes;    ///< how many are there
     uint32_t reserved1;         ///< zero
+    uint64_t socket_cookie;     ///< names the socket as long as it lives; 0: there is none
 };
 
 /// The context of sock_ops programs, likewise: struct bpf_sock_ops first. Windows has one place for an address of
@@ -89,6 +90,7 @@ struct HostSockOps {
     uint8_t protocol, protocol_zero[3];
     uint64_t interface_luid;
     uint64_t flow_id;
+    uint64_t socket_cookie;  ///< as in HostSockAddr
 };
 
 /// The context of eBPF for Windows' bind programs; the packet is the application's name.

@@ -37,6 +37,15 @@ PORTS = [
     ({"family": 10, "local_port": 0x5000, "remote_port": 0xbb010000}, 0),
     ({"family": 10, "local_port": 80, "remote_port": 0x01bb}, 0),
 ]
+# A socket's name, and one that a context without it gets: 1, 2, ..., but none that is taken.
+SOCKETS = [
+    ({"socket_cookie": 0x500000007}, "proceed"),
+    ({"socket_cookie": 7}, "reject"),
+    ({"socket_cookie": 0xffffffff00000007}, "reject"),
+    ({"socket_cookie": 0x500000007}, "proceed"),
+    ({}, "reject"),
+]
+NAMES = [({}, 2), ({"socket_cookie": 1}, 1), ({}, 4), ({"socket_cookie": 3}, 3), ({"socket_cookie": 0x123456789abcdef0}, 0x9abcdef0), ({}, 5)]
 ME = "00 00 00 00 00 00 00 00 00 00 ff ff 7f 00 00 01"
 AWAY = "20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 02"
 # Programs of windows_hooks.o: context in canonical fields, verdict, what changed, what the program saw (0 is not listed).
@@ -56,11 +65,12 @@ HOOKS = [
     ("processes", {"command": "y", "image_path": "a path of more than 16 characters"}, "allow", {}, {9: -24}),
     ("processes", {"command": "xyz", "operation": 1, "exit_time": 5, "exit_code": 6}, "allow", {}, {5: 5, 6: 6, 9: -7}),
     ("connections", {"op": 4, "family": 2, "local_ip4": "7f 00 00 01", "local_port": 80, "remote_ip4": "0a 00 00 02",
-                     "remote_port": 0x1f900000, "protocol": 6, "compartment_id": 3, "interface_luid": 4, "flow_id": 5},
-     "reply", {}, {1: 2, 2: 0x0100007f, 4: 0x5000, 5: 0x0200000a, 7: 0x1f90, 8: 6, 9: 3, 10: 4, 11: 5}),
+                     "remote_port": 0x1f900000, "protocol": 6, "compartment_id": 3, "interface_luid": 4, "flow_id": 5,
+                     "socket_cookie": 1 << 63},
+     "reply", {}, {1: 2, 2: 0x0100007f, 4: 0x5000, 5: 0x0200000a, 7: 0x1f90, 8: 6, 9: 3, 10: 4, 11: 5, 12: -(1 << 63)}),
     ("connections", {"op": 5, "family": 10, "local_ip4": "01 01 01 01", "local_ip6": ME, "remote_ip6": AWAY}, "reply", {},
-     {0: 1, 1: 23, 3: 0x0100007f, 5: 0xb80d0120, 6: 0x02000000}),
-    ("connections", {"op": 10, "family": 2}, "reply", {}, {0: 2, 1: 2}),
+     {0: 1, 1: 23, 3: 0x0100007f, 5: 0xb80d0120, 6: 0x02000000, 12: 1}),
+    ("connections", {"op": 10, "family": 2}, "reply", {}, {0: 2, 1: 2, 12: 1}),
     ("connects6", {"user_family": 10, "user_ip6": ME, "msg_src_ip6": AWAY, "msg_src_port": 0x3930, "user_port": 0x5000, "protocol": 6,
                    "compartment_id": 1, "interface_luid": 1 << 40},
      "proceed_hard", {}, {0: 23, 1: 0x02000000, 2: 0x3930, 4: 0x0100007f, 5: 0x5000, 6: 6, 7: 1, 8: 1 << 40}),
@@ -68,8 +78,8 @@ HOOKS = [
     ("connects6", {"user_ip6": AWAY, "user_port": 0x901f}, "proceed",
      {"user_ip6": AWAY[:-11] + "00 00 00 01", "user_port": "00 50 00 00", "redirect_context": "1f 90"},
      {3: 0xb80d0120, 4: 0x02000000, 5: 0x901f}),
-    ("accepts4", {"user_family": 2, "msg_src_ip4": 9, "user_ip4": "7f 00 00 01"}, "proceed", {}, {0: 2, 1: 9, 2: 0x0100007f}),
-    ("accepts4", {"user_family": 2, "user_ip4": "7f 00 00 02"}, "reject", {}, {0: 2, 2: 0x0200007f}),
+    ("accepts4", {"user_family": 2, "msg_src_ip4": 9, "user_ip4": "7f 00 00 01"}, "proceed", {}, {0: 2, 1: 9, 2: 0x0100007f, 3: 1}),
+    ("accepts4", {"user_family": 2, "user_ip4": "7f 00 00 02"}, "reject", {}, {0: 2, 2: 0x0200007f, 3: 1}),
 ]
 
 
@@ -111,6 +121,10 @@ class Contexts(unittest.TestCase):
                 out = self.run_over(path, "ports", [row[0] for row in PORTS], "--engine", engine)
                 self.assertEqual(out.returncode, 0, (path, out.stdout + out.stderr))
                 self.assertEqual([c["r0"] for c in json.loads(out.stdout)["contexts"]], [row[1] for row in PORTS], (path, engine))
+                out = self.run_over(path, "one_socket", [row[0] for row in SOCKETS], "--engine", engine)
+                self.assertEqual([c["verdict"] for c in json.loads(out.stdout)["contexts"]], [row[1] for row in SOCKETS], (path, engine))
+                out = self.run_over(path, "socket_name", [row[0] for row in NAMES], "--engine", engine)
+                self.assertEqual([c["r0"] & 0xffffffff for c in json.loads(out.stdout)["contexts"]], [row[1] for row in NAMES], (path, engine))
 
     def test_programs_of_windows_own_types(self):
         facts = json.loads(skep("doctor", "--json").stdout)
@@ -130,6 +144,7 @@ class Contexts(unittest.TestCase):
         rows = [
             ([{"user_ip5": 1}], 'no field'),
             ([{"user_ip4": "0a"}], "user_ip4"),
+            ([{"socket_cookie": "0a"}], "socket_cookie"),
             ([7], "no object"),
             ({}, "list of contexts"),
         ]

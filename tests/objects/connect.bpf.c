@@ -50,4 +50,18 @@ int ports(struct bpf_sock_ops *ctx)
 	return ctx->family == AF_INET6 && LOCAL_PORT(ctx) == 80 && REMOTE_PORT(ctx) == 443;
 }
 
+// Lets one socket through; all 64 bits of its name count.
+SEC("cgroup/connect4")
+int one_socket(address_t *ctx)
+{
+	return bpf_get_socket_cookie(ctx) == 0x500000007ull;
+}
+
+// Answers the lower half of the socket's name.
+SEC("sockops")
+int socket_name(struct bpf_sock_ops *ctx)
+{
+	return (int)bpf_get_socket_cookie(ctx);
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -86,6 +86,7 @@ int connections(bpf_sock_ops_t *ctx)
 	see(9, ctx->compartment_id);
 	see(10, ctx->interface_luid);
 	see(11, bpf_sock_ops_get_flow_id(ctx));
+	see(12, bpf_get_socket_cookie(ctx));
 	return 0;
 }
 
@@ -120,6 +121,7 @@ int accepts4(bpf_sock_addr_t *ctx)
 	see(0, ctx->family);
 	see(1, ctx->msg_src_ip4);
 	see(2, ctx->user_ip4);
+	see(3, bpf_get_socket_cookie(ctx));
 	return ctx->user_ip4 == 0x0100007f;
 }
 

@@ -152,6 +152,7 @@ static int (*const bpf_memcpy_s)(void* to, uint64_t to_size, const void* from, u
 static int (*const bpf_memcmp_s)(const void* a, uint64_t a_size, const void* b, uint64_t b_size) = (void*)23;
 static uint64_t (*const bpf_memset)(void* buffer, uint64_t size, int value) = (void*)24;
 static int (*const bpf_memmove_s)(void* to, uint64_t to_size, const void* from, uint64_t size) = (void*)25;
+static uint64_t (*const bpf_get_socket_cookie)(const void* ctx) = (void*)26;
 static int (*const bpf_strncpy_s)(char* to, uint64_t to_size, const char* from, uint64_t count) = (void*)27;
 static int (*const bpf_strncat_s)(char* to, uint64_t to_size, const char* from, uint64_t count) = (void*)28;
 static uint64_t (*const bpf_strnlen_s)(const char* text, uint64_t size) = (void*)29;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 #include <span>
 
 #include "cli/file.hpp"
@@ -81,13 +83,48 @@ void point_all(platform::ContextKind context, Made& made) {
     host.account_domain = text("account_domain");
 }
 
-Result<Made> context_of(const Json& json, platform::ProgramType type, platform::ContextKind context, size_t number) {
+/// Where a host context keeps its socket's cookie; nothing for contexts without a socket.
+std::optional<size_t> cookie_place(platform::ContextKind context) {
+    if (context == platform::ContextKind::SockAddr) return offsetof(platform::HostSockAddr, socket_cookie);
+    if (context == platform::ContextKind::SockOps) return offsetof(platform::HostSockOps, socket_cookie);
+    return std::nullopt;
+}
+
+constexpr const char* cookie_name = "socket_cookie";
+
+/// Cookies for contexts whose file names none: each is another socket, and none that the file names.
+class Cookies {
+  public:
+    explicit Cookies(const Json::Array& contexts) {
+        for (const Json& context : contexts) {
+            const Json* named = context.find(cookie_name);
+            if (named == nullptr) continue;
+            if (const auto bytes = bytes_of(*named, {}, 8, cookie_name))
+                named_.insert(load_le<uint64_t>(bytes->data()));
+        }
+    }
+    uint64_t next() {
+        do ++last_;
+        while (named_.contains(last_));
+        return last_;
+    }
+
+  private:
+    std::set<uint64_t> named_;
+    uint64_t last_ = 0;
+};
+
+Result<Made> context_of(const Json& json, platform::ProgramType type, platform::ContextKind context, size_t number,
+                        Cookies& cookies) {
     Made made;
     made.bytes = platform::host_context_bytes(context);
     made.words.resize((made.bytes + 7) / 8);
     const auto* fields = json.as<Json::Object>();
     if (fields == nullptr) return Error(Errc::InvalidArgument, fmt::format("context {} is no object", number));
     const auto texts = texts_of(context);
+    const auto cookie = cookie_place(context);
+    if (cookie && json.find(cookie_name) == nullptr)
+        store_le<uint64_t>(made.context().data() + *cookie, cookies.next());
     for (const auto& [name, value] : *fields) {
         const std::string what = fmt::format("[{}].{}", number, name);
         if (std::ranges::find(texts, name) != texts.end()) {
@@ -97,6 +134,11 @@ Result<Made> context_of(const Json& json, platform::ProgramType type, platform::
         if (name == "flow_id" && context == platform::ContextKind::SockOps) {
             SKEP_ASSIGN(const Buffer part, bytes_of(value, {}, 8, what));
             std::ranges::copy(part, made.context().begin() + offsetof(platform::HostSockOps, flow_id));
+            continue;
+        }
+        if (name == cookie_name && cookie) {
+            SKEP_ASSIGN(const Buffer part, bytes_of(value, {}, 8, what));
+            std::ranges::copy(part, made.context().begin() + static_cast<std::ptrdiff_t>(*cookie));
             continue;
         }
         const FieldRow* field = field_named(context, name);
@@ -141,8 +183,9 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
                     options.seed ? runtime::Chance::from_seed(*options.seed) : runtime::Chance::from_host(), {}));
     Json all = Json::array();
     std::string out;
+    Cookies cookies(*list);
     for (size_t i = 0; i < list->size(); ++i) {
-        Result<Made> made = context_of((*list)[i], type, *kind, i);
+        Result<Made> made = context_of((*list)[i], type, *kind, i, cookies);
         if (!made) return std::move(made).error().in_file(file);
         const std::vector<uint64_t> before = made->words;
         uint8_t redirect[256] = {};

@@ -82,6 +82,8 @@ T* pointer(uint64_t reg) {
     X(PacketLoad1, packet_load1)                                     \
     X(PacketLoad2, packet_load2)                                     \
     X(PacketLoad4, packet_load4)                                     \
+    /* helpers_socket.cpp */                                         \
+    X(GetSocketCookie, get_socket_cookie)                            \
     /* helpers_events.cpp */                                         \
     X(PerfEventOutput, perf_event_output)                            \
     X(RingbufOutput, ringbuf_output)                                 \
