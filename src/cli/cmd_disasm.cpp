@@ -2,6 +2,8 @@
 // `skep disasm`: linked programs in the canonical dialect, source lines between them where BTF has them.
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
@@ -9,6 +11,8 @@
 #include "isa/disasm.hpp"
 #include "object/link.hpp"
 #include "platform/helper.hpp"
+#include "platform/platforms/platform.hpp"
+#include "platform/program_type.hpp"
 #include "program/personality.hpp"
 
 namespace skep::cli {
@@ -23,18 +27,35 @@ struct Listing {
     std::vector<isa::PlacedInsn> insns;
     isa::Labels labels;
     platform::Personality personality = platform::Personality::Linux;  ///< whose numbers helpers have
+    std::optional<platform::ProgramType> type;                         ///< some of Windows' numbers are a type's own
 };
 
-Result<Listing> list(const ObjectSpec& spec, uint32_t index, platform::Personality personality) {
+Result<Listing> list(const ObjectSpec& spec, uint32_t index, platform::Personality personality,
+                     std::optional<platform::ProgramType> type) {
     Listing listing;
     listing.personality = personality;
     SKEP_ASSIGN(listing.program, object::link(spec, index));
+    listing.type = type;
+    if (const auto meaning = platform::section_meaning(listing.program.section); meaning && !type)
+        listing.type = meaning->type;
     SKEP_ASSIGN(listing.insns, isa::decode_all(listing.program.code));
     isa::Labels functions;
     for (const object::Subprogram& function : listing.program.subprograms)
         functions.emplace(function.start, function.name);
     listing.labels = isa::label_targets(listing.insns, functions);
     return listing;
+}
+
+/// The personality's own word for a helper's number; empty where it defines none, or another per program type and the
+/// type is not known.
+std::string helper_word(const Listing& listing, uint32_t number) {
+    platform::HelperId helper{};
+    if (listing.personality == platform::Personality::Linux)
+        return platform::helper_from_linux(number, &helper) ? platform::helper_name(helper) : "";
+    if (listing.type)
+        if (const auto word = platform::windows_helper_word(*listing.type, number); !word.empty())
+            return std::string(word);
+    return platform::helper_from_windows(number, &helper) ? platform::helper_name(helper) : "";
 }
 
 /// What a symbolic operand names: `map counters`, `map .rodata + 16`.
@@ -57,11 +78,7 @@ std::string note(const ObjectSpec& spec, const Listing& listing, const isa::Plac
         for (const object::Subprogram& function : program.subprograms)
             if (function.start == target) return "function " + function.name;
     }
-    platform::HelperId helper;
-    const bool named = listing.personality == platform::Personality::Windows
-                           ? platform::helper_from_windows(index, &helper)
-                           : platform::helper_from_linux(index, &helper);
-    if (operation == isa::Operation::Call && named) return platform::helper_name(helper);
+    if (operation == isa::Operation::Call) return helper_word(listing, index);
     return {};
 }
 
@@ -130,13 +147,19 @@ Result<int> run_disasm(const Arguments& arguments, Output& output) {
                      "skep inspect lists the object's programs")
             .in_file(path);
     }
-    const auto personality = find_personality(spec).personality.value_or(platform::Personality::Linux);
+    const auto asked = personality_from_name(arguments.text_or("personality", ""));
+    const auto personality = asked ? *asked : find_personality(spec).personality.value_or(platform::Personality::Linux);
+    std::optional<platform::ProgramType> type;
+    if (const auto word = arguments.text("type")) {
+        type = platform::program_type_from_name(*word);
+        if (!type) return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *word));
+    }
     Json all = Json::array();
     bool first = true;
     int code = exit_done;
     for (uint32_t i = 0; i < spec.programs.size(); ++i) {
         if (name && spec.programs[i].name != *name) continue;
-        Result<Listing> listing = list(spec, i, personality);
+        Result<Listing> listing = list(spec, i, personality, type);
         if (!listing) {
             // The other programs are worth seeing all the same.
             const Error error = std::move(listing).error().in_file(path).in_function(spec.programs[i].name);
@@ -163,7 +186,12 @@ Result<int> run_disasm(const Arguments& arguments, Output& output) {
 }
 
 constexpr PositionalSpec positionals[] = {{"OBJECT", "an eBPF object file"}};
-constexpr OptionSpec options[] = {{"-p,--program", Kind::Text, "NAME", "only this program"}};
+constexpr OptionSpec options[] = {
+    {"-p,--program", Kind::Text, "NAME", "only this program"},
+    {"--type", Kind::Text, "TYPE", "program type, where the section name does not tell: some helpers are a type's own"},
+    {"--personality", Kind::Choice, "linux|windows",
+     "whose headers it was compiled against, where that cannot be told (linux)"},
+};
 constexpr Example examples[] = {{"skep disasm prog.o --program xdp_main", "one program, source lines interleaved"}};
 
 }  // namespace

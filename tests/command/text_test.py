@@ -62,6 +62,28 @@ class Text(unittest.TestCase):
                 self.assertEqual(out.returncode, 0, out.stderr)
                 self.assertRegex(out.stdout, r"call 0x1c +; strncat_s\n", name)
 
+    def test_numbers_that_belong_to_a_program_type_have_its_words(self):
+        # From ebpf_nethooks.h and ebpf_ntos_hooks.h: 0x10000 is another helper in each of these.
+        hooks = BINARY_DIR + "/tests/objects/windows_hooks.o"
+        rows = [
+            (hooks, "processes", (), {"0x10000": "process_get_image_path", "0x10001": "process_get_account_name"}),
+            (hooks, "connections", (), {"0x10000": "sock_ops_get_flow_id", "0x1a": "get_socket_cookie"}),
+            (hooks, "connects6", (), {"0x10001": "sock_addr_set_redirect_context"}),
+            # A type that is asked for goes before the section's; Linux has no such numbers.
+            (hooks, "connections", ("--type", "cgroup_sock_addr"), {"0x10000": "sock_addr_get_current_pid_tgid"}),
+            (hooks, "connections", ("--type", "process"), {"0x10000": "process_get_image_path"}),
+            (hooks, "connections", ("--type", "xdp"), {"0x10000": "xdp_adjust_head"}),
+            (hooks, "connections", ("--type", "bind"), {"0x10000": None, "0x1a": "get_socket_cookie"}),
+            (hooks, "connections", ("--personality", "linux"), {"0x10000": None, "0x1a": "skb_load_bytes", "0x1": "map_lookup_elem"}),
+        ]
+        for path, program, words, expected in rows:
+            out = skep("disasm", path, "--program", program, "--json", *words)
+            self.assertEqual(out.returncode, 0, out.stderr)
+            found = {i["text"].split()[1]: i.get("refers_to") for p in json.loads(out.stdout) for i in p["insns"] if i["text"].startswith("call 0x")}
+            for number, name in expected.items():
+                self.assertEqual(found[number], name, (program, words, number))
+        self.assertEqual(skep("disasm", hooks, "--type", "qdp").returncode, 2)
+
     def test_an_unknown_program_is_an_error(self):
         out = skep("disasm", BASICS, "--program", "nobody")
         self.assertEqual(out.returncode, 4)

@@ -305,6 +305,12 @@ std::optional<HelperId> windows_helper_of_type(ProgramType type, uint32_t id) {
     return std::nullopt;
 }
 
+std::string_view windows_helper_word(ProgramType type, uint32_t id) {
+    for (const WindowsHelperRow& row : windows_helper_rows)
+        if (row.type == type && row.id == id) return row.name;
+    return {};
+}
+
 uint32_t windows_helper_number(HelperId id, ProgramType type) {
     for (const WindowsHelperRow& row : windows_helper_rows)
         if (row.type == type && row.helper == id) return row.id;

@@ -146,6 +146,8 @@ uint32_t map_type_windows_id(MapType type);
 /// The helper of a number that belongs to one program type on eBPF for Windows (0x10000 and above); nothing if there is
 /// none.
 std::optional<HelperId> windows_helper_of_type(ProgramType type, uint32_t id);
+/// That system's own word for it ("sock_ops_get_flow_id"), static storage; empty if there is none.
+std::string_view windows_helper_word(ProgramType type, uint32_t id);
 /// The number of `id` in programs of `type` on eBPF for Windows, general or the type's own; 0 if there is none.
 uint32_t windows_helper_number(HelperId id, ProgramType type);
 
