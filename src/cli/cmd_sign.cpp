@@ -24,6 +24,7 @@ Result<void> sign_pe(const std::string& file, const std::string& key, const std:
     const auto absolute = [](const std::string& path) { return std::filesystem::absolute(path).string(); };
     // It writes no file that is there already, and never its own input.
     const std::string fresh = absolute(to) + ".signing";
+    const module::HeldInterrupts held;  // an interrupt finds no half-written file
     std::error_code ignored;
     std::filesystem::remove(fresh, ignored);
     module::ProcessRequest request;
@@ -33,9 +34,11 @@ Result<void> sign_pe(const std::string& file, const std::string& key, const std:
     request.folder = ".";
     request.environment = {"LC_ALL=C"};
     SKEP_ASSIGN(const module::ProcessResult result, module::run_process(request));
-    if (result.exit_code != 0)
+    if (result.exit_code != 0 || result.timed_out || result.interrupted) {
+        std::filesystem::remove(fresh, ignored);
         return Error(Errc::Unavailable, "the module could not be signed", "osslsigncode says: " + result.text)
             .in_file(file);
+    }
     std::error_code error;
     std::filesystem::rename(fresh, to, error);
     if (error) return Error(Errc::CannotRead, "the signed module could not be written", error.message()).in_file(to);

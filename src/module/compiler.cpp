@@ -56,6 +56,11 @@ struct Folder {
     ~Folder() { remove_folder(path); }
 };
 
+/// Whoever lives to read this handles interrupts itself.
+Error interrupted(const std::string& program) {
+    return Error(Errc::Unavailable, fmt::format("{} was interrupted", program));
+}
+
 Result<std::string> version_of(const std::string& program) {
     ProcessRequest request;
     request.words = {program, "--version"};
@@ -63,6 +68,7 @@ Result<std::string> version_of(const std::string& program) {
     request.environment = {"LC_ALL=C"};
     request.limits.seconds = 20;
     SKEP_ASSIGN(const ProcessResult result, run_process(request));
+    if (result.interrupted) return interrupted(program);
     if (result.exit_code != 0 || result.timed_out)
         return Error(Errc::Unavailable, fmt::format("{} --version failed", program), result.text);
     std::string line = result.text.substr(0, result.text.find('\n'));
@@ -183,6 +189,7 @@ Result<Compiler> find_compiler(const CompilerOptions& options) {
 }
 
 Result<Buffer> compile_c(const std::string& text, const Compiler& compiler) {
+    const HeldInterrupts held;  // before the folder: it is gone when an interrupt ends this process
     Folder folder;
     SKEP_ASSIGN(folder.path, make_private_folder());
     SKEP_TRY(write_file(folder.path + "/module.c", text));
@@ -193,7 +200,9 @@ Result<Buffer> compile_c(const std::string& text, const Compiler& compiler) {
     for (const char* word : {"module.c", "-o", "module.bin"}) request.words.emplace_back(word);
     request.folder = folder.path;
     request.environment = quiet_environment(folder.path);
+    request.limits = compiler.limits;
     SKEP_ASSIGN(const ProcessResult result, run_process(request));
+    if (result.interrupted) return interrupted(compiler.program);
     if (result.timed_out)
         return Error(Errc::LimitExceeded, "the C compiler took too long",
                      fmt::format("{} was ended: it may take {} seconds of processor time and {} in all",

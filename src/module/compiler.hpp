@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "module/os/process.hpp"
 
 namespace skep::module {
 
@@ -51,14 +52,16 @@ struct Compiler {
     std::string program;
     std::string identity;            ///< the first line that its --version prints
     std::vector<std::string> flags;  ///< all but the names of files
+    ProcessLimits limits;            ///< of each run of it
 };
 
 /// Errors: Unavailable when there is none, or it does not say its version.
 Result<Compiler> find_compiler(const CompilerOptions& options);
 
 /// The image of `text`: the same bytes for the same text, flags and compiler, whatever folder, user or environment.
-/// Errors: Unavailable (the compiler cannot be run), LimitExceeded (time or memory), Unsupported (the compiler refuses
-/// the text: a mistake of ours; why: its words).
+/// Leaves no file behind, interrupts included (HeldInterrupts).
+/// Errors: Unavailable (the compiler cannot be run, or was interrupted), CannotRead (it wrote no image), LimitExceeded
+/// (time or memory), Unsupported (the compiler refuses the text: a mistake of ours; why: its words).
 Result<Buffer> compile_c(const std::string& text, const Compiler& compiler);
 
 }  // namespace skep::module

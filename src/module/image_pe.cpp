@@ -115,9 +115,6 @@ Result<ImageFacts> inspect_pe(Bytes image) {
         if (!content) return Error(Errc::Truncated, fmt::format("section {} lies outside the image", s.name));
         if ((s.flags & section_writes) != 0 && (s.flags & section_executes) != 0)
             return refuse(fmt::format("section {} of the image is writable and executable", s.name));
-        // The linker writes an empty list of imports into a writable section; anything else there is data.
-        if ((s.flags & section_writes) != 0 && (s.name != ".idata" || !all_zero(*content)))
-            return refuse(fmt::format("the image has writable data (section {})", s.name));
         if ((s.flags & section_executes) != 0) out.code_bytes += s.bytes;
         sections.push_back(std::move(s));
     }
@@ -127,6 +124,11 @@ Result<ImageFacts> inspect_pe(Bytes image) {
     if (const auto [address, bytes] = directory(directory_import); address != 0 || bytes != 0) {
         const auto list = bytes_at(address, 20);
         if (!list || !all_zero(*list)) return refuse("the image has imports (another library)");
+    }
+    for (const Section& s : sections) {
+        // The linker writes an empty list of imports into a writable section; anything else there is data.
+        if ((s.flags & section_writes) != 0 && (s.name != ".idata" || !all_zero(image.subspan(s.offset, s.file_bytes))))
+            return refuse(fmt::format("the image has writable data (section {})", s.name));
     }
 
     const auto [exports, exports_bytes] = directory(directory_export);

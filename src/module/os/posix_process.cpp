@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,15 +21,23 @@ namespace skep::module {
 
 namespace {
 
-/// The program's path: as given where it has a slash, else its first match in PATH. Found before the fork, so that the
-/// child needs no allocation.
+/// The program's path: as given where it has a slash, else its first match in PATH; absolute, because the child goes to
+/// another folder. Found before the fork, so that the child needs no allocation.
 std::string find_program(const std::string& name, const std::string& path) {
-    if (name.find('/') != std::string::npos) return ::access(name.c_str(), X_OK) == 0 ? name : std::string();
+    const auto usable = [](const std::string& candidate) -> std::string {
+        std::error_code failed;
+        if (::access(candidate.c_str(), X_OK) != 0 || std::filesystem::is_directory(candidate, failed)) return {};
+        const std::string full = std::filesystem::absolute(candidate, failed).string();
+        return failed ? std::string() : full;
+    };
+    if (name.find('/') != std::string::npos) return usable(name);
     for (size_t at = 0; at <= path.size();) {
         size_t end = path.find(':', at);
         if (end == std::string::npos) end = path.size();
-        const std::string candidate = path.substr(at, end - at) + "/" + name;
-        if (end > at && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+        if (end > at) {
+            const std::string found = usable(path.substr(at, end - at) + "/" + name);
+            if (!found.empty()) return found;
+        }
         at = end + 1;
     }
     return {};
@@ -52,7 +61,49 @@ struct Pipe {
     }
 };
 
+/// What ends a process from outside, as far as this one does not ignore it.
+sigset_t ending_signals() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) {
+        struct sigaction now{};
+        const bool ignored =
+            ::sigaction(number, nullptr, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
+        if (!ignored) ::sigaddset(&set, number);
+    }
+    return set;
+}
+
+/// Everything that waits in the pipe, the first `limit` bytes of all of it kept. False: nobody can write to it any
+/// more.
+bool take_text(int from, std::string& text, size_t limit) {
+    for (;;) {
+        char buffer[4096];
+        const ssize_t got = ::read(from, buffer, sizeof buffer);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno == EAGAIN;
+        if (got == 0) return false;
+        text.append(buffer, std::min(static_cast<size_t>(got), limit - text.size()));
+    }
+}
+
 }  // namespace
+
+struct HeldInterrupts::State {
+    sigset_t held, before;
+    int readable = -1;  ///< a signalfd: never read from, so that what came stays pending
+};
+
+HeldInterrupts::HeldInterrupts() : state_(std::make_unique<State>()) {
+    state_->held = ending_signals();
+    ::pthread_sigmask(SIG_BLOCK, &state_->held, &state_->before);
+    state_->readable = ::signalfd(-1, &state_->held, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+HeldInterrupts::~HeldInterrupts() {
+    if (state_->readable >= 0) ::close(state_->readable);
+    ::pthread_sigmask(SIG_SETMASK, &state_->before, nullptr);
+}
 
 Result<ProcessResult> run_process(const ProcessRequest& request) {
     const char* host_path = ::getenv("PATH");
@@ -69,12 +120,14 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     words.push_back(nullptr);
     settings.push_back(nullptr);
 
+    const HeldInterrupts held;
     Pipe output;
     if (::pipe2(output.ends, O_CLOEXEC) != 0) return Error(Errc::NoMemory, "no pipe for a child process");
     const pid_t child = ::fork();
     if (child < 0) return Error(Errc::NoMemory, "no child process could be made");
     if (child == 0) {
         ::setpgid(0, 0);  // what it starts dies with it
+        ::pthread_sigmask(SIG_UNBLOCK, &held.state_->held, nullptr);
         const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
         ::dup2(null, 0);
         ::dup2(output.ends[1], 1);
@@ -90,31 +143,34 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     }
     ::setpgid(child, child);
     output.close(1);
+    ::fcntl(output.ends[0], F_SETFL, O_NONBLOCK);
     ProcessResult result;
+    // It ends when the child has ended, whoever still holds its output; and a child that closed its output is waited
+    // for no longer than another.
+    bool open = true;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(request.limits.seconds);
     for (;;) {
-        const auto left =
-            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        pollfd waiting{output.ends[0], POLLIN, 0};
-        const int ready = left.count() > 0 ? ::poll(&waiting, 1, static_cast<int>(left.count())) : 0;
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) {
+        pollfd waiting[] = {{held.state_->readable, POLLIN, 0}, {open ? output.ends[0] : -1, POLLIN, 0}};
+        if (::poll(waiting, 2, open ? 50 : 1) > 0 && waiting[0].revents != 0) {
+            result.interrupted = true;
+            break;
+        }
+        if (open) open = take_text(output.ends[0], result.text, request.limits.text_bytes);
+        siginfo_t ended{};
+        if (::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0)
+            break;
+        if (std::chrono::steady_clock::now() >= deadline) {
             result.timed_out = true;
             break;
         }
-        char buffer[4096];
-        const ssize_t got = ::read(output.ends[0], buffer, sizeof buffer);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        const size_t room = request.limits.text_bytes - result.text.size();
-        result.text.append(buffer, std::min(static_cast<size_t>(got), room));
     }
-    if (result.timed_out) ::kill(-child, SIGKILL);
+    ::kill(-child, SIGKILL);  // the child unless it has ended, and whatever it left behind in its group
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    ::kill(-child, SIGKILL);  // whatever it left behind in its group
-    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL)) result.timed_out = true;
+    if (open) (void)take_text(output.ends[0], result.text, request.limits.text_bytes);
+    if (!result.interrupted && WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
+        result.timed_out = true;
     result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return result;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,29 @@ struct ProcessRequest {
 struct ProcessResult {
     int exit_code = 0;  ///< 128 + signal where it was killed by one
     bool timed_out = false;
-    std::string text;  ///< standard output and error, the first limits.text_bytes of them
+    bool interrupted = false;  ///< killed because this process is to end: see HeldInterrupts
+    std::string text;          ///< standard output and error, the first limits.text_bytes of them
 };
 
-/// Runs it to its end, or to its limit: then it is killed, with what it started. Errors: Unavailable (no such program),
-/// NoMemory.
+/// While it lives, what ends this process from outside waits (Linux: SIGHUP, SIGINT, SIGQUIT, SIGTERM, held back from
+/// this thread unless ignored; Windows: Ctrl-C and Ctrl-Break): a run_process() below it kills its child and returns,
+/// its caller removes what it made, and the end comes, or the process' own handler is called, when the outermost one
+/// goes.
+class HeldInterrupts {
+  public:
+    HeldInterrupts();
+    ~HeldInterrupts();
+    HeldInterrupts(const HeldInterrupts&) = delete;
+    HeldInterrupts& operator=(const HeldInterrupts&) = delete;
+
+  private:
+    friend Result<ProcessResult> run_process(const ProcessRequest& request);
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Runs it to its end, to its limit, or until this process is to end: then it is killed, with what it started. Holds
+/// interrupts meanwhile. Errors: Unavailable (no such program), NoMemory.
 Result<ProcessResult> run_process(const ProcessRequest& request);
 
 /// A fresh folder that only this user can enter, under the host's folder for temporary files. Errors: CannotRead.

@@ -4,6 +4,7 @@
 // clang-format on
 #include <fmt/format.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "base/os.hpp"
@@ -42,11 +43,53 @@ std::string quoted(const std::string& word) {
     return out + '"';
 }
 
+/// The program's path: as given where it names a folder, else its first match in PATH, and nowhere else: a program of
+/// that name in the current folder is not meant.
+std::string find_program(const std::string& name) {
+    char found[MAX_PATH];
+    if (name.find_first_of("/\\:") != std::string::npos) {
+        const DWORD size = ::GetFullPathNameA(name.c_str(), sizeof found, found, nullptr);
+        if (size == 0 || size >= sizeof found) return {};
+        const DWORD kind = ::GetFileAttributesA(found);
+        return kind == INVALID_FILE_ATTRIBUTES || (kind & FILE_ATTRIBUTE_DIRECTORY) != 0 ? std::string() : found;
+    }
+    std::string path(32767, '\0');
+    const DWORD length = ::GetEnvironmentVariableA("PATH", path.data(), static_cast<DWORD>(path.size()));
+    if (length == 0 || length >= path.size()) return {};
+    const DWORD size = ::SearchPathA(path.c_str(), name.c_str(), ".exe", sizeof found, found, nullptr);
+    return size == 0 || size >= sizeof found ? std::string() : found;
+}
+
+// The system calls a handler with nothing but the kind of event, on a thread of its own: hence variables of the
+// process.
+std::atomic<int> holders = 0;
+constexpr DWORD no_event = ~DWORD{0};
+std::atomic<DWORD> event = no_event;
+
+BOOL WINAPI hold_event(DWORD kind) {
+    if (kind != CTRL_C_EVENT && kind != CTRL_BREAK_EVENT) return FALSE;
+    event = kind;
+    return TRUE;
+}
+
 }  // namespace
 
+struct HeldInterrupts::State {};
+
+HeldInterrupts::HeldInterrupts() {
+    if (holders.fetch_add(1) == 0) ::SetConsoleCtrlHandler(hold_event, TRUE);
+}
+
+HeldInterrupts::~HeldInterrupts() {
+    if (holders.fetch_sub(1) != 1) return;
+    ::SetConsoleCtrlHandler(hold_event, FALSE);
+    // What was held comes again, to whoever handles it now; where nobody does, the process ends.
+    if (const DWORD kind = event.exchange(no_event); kind != no_event) ::GenerateConsoleCtrlEvent(kind, 0);
+}
+
 Result<ProcessResult> run_process(const ProcessRequest& request) {
-    char found[MAX_PATH];
-    if (::SearchPathA(nullptr, request.words[0].c_str(), ".exe", sizeof found, found, nullptr) == 0)
+    const std::string found = find_program(request.words[0]);
+    if (found.empty())
         return Error(Errc::Unavailable, fmt::format("there is no program \"{}\"", request.words[0]), {},
                      "install it, or name another one");
     std::string line;
@@ -61,6 +104,7 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     environment += '\0';
 
     SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
+    const HeldInterrupts held;
     Handle read, write, job;
     if (!::CreatePipe(&read.value, &write.value, &inherit, 0))
         return Error(Errc::NoMemory, "no pipe for a child process");
@@ -78,7 +122,7 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
     start.dwFlags = STARTF_USESTDHANDLES;
     start.hStdOutput = start.hStdError = write.value;
     PROCESS_INFORMATION made{};
-    if (!::CreateProcessA(found, line.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, environment.data(),
+    if (!::CreateProcessA(found.c_str(), line.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, environment.data(),
                           request.folder.c_str(), &start, &made))
         return Error(Errc::Unavailable, fmt::format("{} could not be started", found));
     Handle process, thread;
@@ -90,27 +134,37 @@ Result<ProcessResult> run_process(const ProcessRequest& request) {
 
     ProcessResult result;
     const uint64_t deadline = skep_os_monotonic_ns() + uint64_t{request.limits.seconds} * 1'000'000'000;
-    for (;;) {
+    // It ends when the child has ended, whoever still holds its output; and a child that closed its output is waited
+    // for no longer than another.
+    for (bool open = true, ended = false;;) {
         DWORD waiting = 0;
-        const bool open = ::PeekNamedPipe(read.value, nullptr, 0, nullptr, &waiting, nullptr);
+        open = open && ::PeekNamedPipe(read.value, nullptr, 0, nullptr, &waiting, nullptr);
         if (open && waiting > 0) {
             char buffer[4096];
             DWORD got = 0;
-            if (!::ReadFile(read.value, buffer, sizeof buffer, &got, nullptr) || got == 0) break;
+            open = ::ReadFile(read.value, buffer, sizeof buffer, &got, nullptr) && got != 0;
             result.text.append(buffer, std::min<size_t>(got, request.limits.text_bytes - result.text.size()));
             continue;
         }
-        if (!open) break;
+        if (ended) break;
+        if (event != no_event) {
+            result.interrupted = true;
+            break;
+        }
         if (skep_os_monotonic_ns() > deadline) {
             result.timed_out = true;
             break;
         }
-        ::Sleep(1);
+        ended = ::WaitForSingleObject(process.value, 1) == WAIT_OBJECT_0;  // then once more what it had said
     }
-    if (result.timed_out) ::TerminateProcess(process.value, 1);
+    // With the job goes what the child started; without one the child alone is ended.
+    if (result.timed_out || result.interrupted)
+        job.value == nullptr ? ::TerminateProcess(process.value, 1) : ::TerminateJobObject(job.value, 1);
     ::WaitForSingleObject(process.value, INFINITE);
     DWORD code = 0;
     ::GetExitCodeProcess(process.value, &code);
+    if (code == ERROR_NOT_ENOUGH_QUOTA && !result.interrupted)
+        result.timed_out = true;  // the job's bound of processor time
     result.exit_code = static_cast<int>(code);
     return result;
 }
