@@ -135,7 +135,7 @@ TEST(NativeGoldens, CompileWithoutAWarning) {
         module::ProcessRequest request;
         request.words = {compiler};
         for (const char* flag : engine::native::required_flags()) request.words.emplace_back(flag);
-        for (const char* flag : {"-O1", "-fPIC", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c"})
+        for (const char* flag : {"-O2", "-fPIC", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c"})
             request.words.emplace_back(flag);
         request.words.insert(request.words.end(), units.begin(), units.end());
         request.folder = *place;

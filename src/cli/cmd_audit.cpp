@@ -161,7 +161,8 @@ Result<int> run_audit(const Arguments& arguments, Output& output) {
         output.out(audit_text(*checked));
         if (arguments.flag("rebuild"))
             output.out(same ? "\nbuilt again from its object: the same bytes\n"
-                            : "\nbuilt again from its object: OTHER BYTES; this image is not what its object gives\n");
+                            : "\nbuilt again from its object: OTHER BYTES; this image is not what its object gives "
+                              "with this skep, assembler and linker\n");
     }
     return same ? exit_done : exit_no;
 }

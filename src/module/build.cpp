@@ -206,6 +206,10 @@ Result<Buffer> rebuild(const Descriptor& descriptor, const std::string& compiler
         return Error(Errc::Unavailable, "the module was built by another compiler",
                      fmt::format("by \"{}\"; here is \"{}\"", descriptor.compiler, found.identity),
                      "name the right one with --cc");
+    if (joined(found.flags) != descriptor.flags)
+        return Error(Errc::Unavailable, "the module was built with other flags",
+                     fmt::format("with \"{}\"; here they are \"{}\"", descriptor.flags, joined(found.flags)),
+                     fmt::format("it was made by {}: rebuild it with that one", descriptor.generator));
     SKEP_ASSIGN(Built built, build_module(descriptor.object, descriptor.object_name, options, voucher));
     return std::move(built.image);
 }

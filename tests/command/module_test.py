@@ -298,6 +298,42 @@ class Signatures(unittest.TestCase):
         code, _, err = skep("audit", self.signed, "--unverified", "--rebuild", "--cc", "gcc", *self.trust())
         self.assertEqual(code, 4, err)
         self.assertIn("the module was built by another compiler", err)
+        # The same one in another version: both are named.
+        code, out, err = skep("audit", self.signed, "--unverified", "--json", *self.trust())
+        self.assertEqual(code, 0, err)
+        identity = json.loads(out)["compiler"]
+        newer = self.folder / "newer-cc"
+        newer.write_text('#!/bin/sh\nif [ "$1" = --version ]; then echo "a compiler, version 99"; exit; fi\nexec gcc "$@"\n')
+        newer.chmod(0o700)
+        code, _, err = skep("audit", self.signed, "--unverified", "--rebuild", "--cc", newer, *self.trust())
+        self.assertEqual(code, 4, err)
+        self.assertIn(f'the module was built by another compiler\n  at {self.signed}\n  why:  by "{identity}"; here is "a compiler, version 99"', err)
+
+    def test_other_flags_are_named(self):
+        """What another version of skep gives the compiler."""
+        start, _, parts = parts_of(self.module.read_bytes())
+        at, size = next((at, size) for kind, at, size in parts if kind == 5)
+        data = bytearray(self.module.read_bytes())
+        flags = data.index(b"-O2", at, at + size)
+        data[flags + 2] = ord("1")
+        path = self.folder / "flags.so"
+        path.write_bytes(resealed(bytes(data)))
+        code, _, err = skep("audit", path, "--unverified", "--allow-unsigned", "--rebuild")
+        self.assertEqual(code, 4, err)
+        self.assertRegex(err, "(?s)the module was built with other flags.*-O1.*-O2")
+
+    def test_other_bytes_are_told(self):
+        """An image whose code is not what its object gives, well-formed in everything else."""
+        data = bytearray(self.module.read_bytes())
+        table, = struct.unpack_from("<Q", data, 40)
+        sections = [struct.unpack_from("<QQQQ", data, table + 64 * i + 8) for i in range(struct.unpack_from("<H", data, 60)[0])]
+        offset, size = next((offset, size) for flags, _, offset, size in sections if flags & 4)
+        data[offset + size // 2] ^= 1
+        path = self.folder / "other-code.so"
+        path.write_bytes(data)
+        code, out, err = skep("audit", path, "--unverified", "--allow-unsigned", "--rebuild")
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("OTHER BYTES", out)
 
     def test_changes_anywhere_are_refused(self):
         data = self.signed.read_bytes()
