@@ -110,6 +110,33 @@ class Modules(unittest.TestCase):
         self.assertEqual(code, 0, text)
         self.assertEqual((first / f"m{ending}").read_bytes(), (second / f"m{ending}").read_bytes())
 
+    @unittest.skipIf(windows or arm64, "the text is the same wherever it is compiled")
+    def test_no_compiler_warns(self):
+        """Of whole programs with what their proofs know: branches that are never taken, constants, ranges."""
+        warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+        tried = 0
+        for name, path in self.objects.items():
+            for target, compilers in (("linux-x86_64", ("gcc", "clang-19")), ("linux-arm64", ("aarch64-linux-gnu-gcc",)),
+                                      ("windows-x86_64", ("x86_64-w64-mingw32-gcc-posix",))):
+                text, image = self.folder / f"{name}-{target}.c", self.folder / f"{name}-{target}-flags.{'dll' if target.startswith('windows') else 'so'}"
+                code, out, err = skep("compile", path, "-o", text, "--target", target)
+                self.assertEqual(code, 0, err)
+                code, out, err = skep("compile", path, "-o", image, "--target", target)
+                if code == 4:
+                    continue
+                self.assertEqual(code, 0, err)
+                code, out, err = skep("audit", image, "--allow-unsigned", "--json")
+                self.assertEqual(code, 0, err)
+                flags = [flag for flag in json.loads(out)["flags"].split() if flag.startswith(("-std", "-f", "-O"))]
+                for compiler in compilers:
+                    if shutil.which(compiler) is None:
+                        continue
+                    with self.subTest(program=name, compiler=compiler):
+                        done = subprocess.run([compiler, *flags, *warnings, "-S", str(text), "-o", os.devnull], capture_output=True, text=True)
+                        self.assertEqual(done.returncode, 0, done.stderr[:2000])
+                        tried += 1
+        self.assertGreater(tried, 0)
+
     def test_programs_with_relocations_take_their_answers_along(self):
         """A module of a CO-RE program says what its relocations were answered with, so that it means the same anywhere."""
         objects = binary / "tests" / "objects"

@@ -215,6 +215,7 @@ void Function::set_effects(std::span<const Function> functions) {
             if (bound && row.form == Form::LoadMem) reads = 0;
             if (bound && row.form == Form::StoreImm) reads = 0;
             if (bound && row.form == Form::StoreSrc) reads = isa::register_bit(insn.src);
+            if (node.always || node.never) reads = 0;  // nothing is compared: what it was made from is not needed
             node.uses = 0;
             for (unsigned reg = 0; reg < register_locations; ++reg) {
                 if (!(reads >> reg & 1)) continue;
