@@ -110,6 +110,15 @@ TypeId BtfEditor::add_integer(std::string_view name, uint32_t bytes) {
     return add(std::move(record));
 }
 
+TypeId BtfEditor::add_enum(std::string_view name, const std::vector<std::pair<std::string, uint32_t>>& enumerators) {
+    Record record = head(string(name), info_of(Kind::Enum, static_cast<uint32_t>(enumerators.size())), 4);
+    for (const auto& [word, value] : enumerators) {
+        put(record, string(word));
+        put(record, value);
+    }
+    return add(std::move(record));
+}
+
 TypeId BtfEditor::add_struct(std::string_view name, uint32_t size, const std::vector<NewMember>& members) {
     const TypeId id = add(head(string(name), info_of(Kind::Struct, 0), size));
     set_struct(id, size, members);

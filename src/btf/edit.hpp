@@ -3,7 +3,9 @@
 // strings stay what they were, so that BTF.ext and other types need no change.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -29,6 +31,9 @@ class BtfEditor {
     /// An array of `count` elements; `index` is the id of some integer.
     TypeId add_array(TypeId element, TypeId index, uint32_t count);
     TypeId add_integer(std::string_view name, uint32_t bytes);
+
+    /// An enum of 4-byte numbers.
+    TypeId add_enum(std::string_view name, const std::vector<std::pair<std::string, uint32_t>>& enumerators);
 
     TypeId add_struct(std::string_view name, uint32_t size, const std::vector<NewMember>& members);
     /// Exchanges a struct's members and size; its name stays.

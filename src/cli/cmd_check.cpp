@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // `skep check`: on which platforms an object's programs can run, and what is missing where they cannot.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "cli/check/adapted_needs.hpp"
 #include "cli/check/platform_set.hpp"
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
 #include "cli/table.hpp"
 #include "object/link.hpp"
+#include "platform/platforms/nearest.hpp"
 #include "program/needs.hpp"
 #include "program/personality.hpp"
 
@@ -20,8 +23,10 @@ namespace {
 using platform::Platform;
 
 struct Row {
-    ProgramNeeds needs;
-    std::vector<Judgement> judgements;  ///< one per platform
+    std::vector<std::shared_ptr<const ProgramNeeds>> needs;  ///< one per platform, at least one
+    std::vector<Judgement> judgements;                       ///< likewise
+
+    const ProgramNeeds& program() const { return *needs.front(); }
 };
 
 struct Report {
@@ -98,11 +103,27 @@ std::vector<Group> groups_of(const Report& report, const Row& row) {
     return groups;
 }
 
+/// What could not be looked at, with the platforms it is about where these are not all.
+std::vector<std::string> notes_of(const Report& report, const Row& row) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> notes;
+    for (size_t i = 0; i < row.needs.size(); ++i)
+        for (const std::string& note : row.needs[i]->unread) {
+            auto same = std::ranges::find(notes, note, &std::pair<std::string, std::vector<std::string>>::first);
+            if (same == notes.end()) same = notes.insert(same, {note, {}});
+            same->second.push_back(report.platforms[i]->name);
+        }
+    std::vector<std::string> out;
+    for (const auto& [note, where] : notes)
+        out.push_back(where.size() == row.needs.size() ? note : fmt::format("{}: {}", fmt::join(where, ", "), note));
+    return out;
+}
+
 std::string missing_line(const Missing& m) {
     std::string text = m.need->name;
+    if (std::holds_alternative<TypePart>(m.need->what)) return text + ": not among the types there";
     if (std::holds_alternative<UnknownNumber>(m.need->what))
         text += ": the program's own system defines no such number";
-    else if (m.since.starts_with("Linux"))
+    else if (m.since.starts_with("Linux "))
         text += fmt::format(": since {}", m.since);
     else if (!m.since.empty())
         text += fmt::format(": only {} has it", m.since);
@@ -118,7 +139,7 @@ std::string report_text(const Report& report, Output& output) {
     for (const Platform* p : report.platforms) heads.push_back(p->name);
     Table table(heads);
     for (const Row& row : report.rows) {
-        std::vector<std::string> cells = {row.needs.program, platform::program_type_name(row.needs.type)};
+        std::vector<std::string> cells = {row.program().program, platform::program_type_name(row.program().type)};
         for (const Judgement& j : row.judgements) cells.push_back(fit_text(j.fit));
         table.add(cells);
     }
@@ -126,7 +147,7 @@ std::string report_text(const Report& report, Output& output) {
     for (const Row& row : report.rows) {
         for (const Group& group : groups_of(report, row)) {
             out += fmt::format("\n{}\n",
-                               output.heading(fmt::format("{} cannot run on {}", row.needs.program, group.names)));
+                               output.heading(fmt::format("{} cannot run on {}", row.program().program, group.names)));
             for (const Missing& m : group.judgement->missing) {
                 out += fmt::format("  {}\n", missing_line(m));
                 for (const NeedSite& site : m.need->sites) {
@@ -139,7 +160,7 @@ std::string report_text(const Report& report, Output& output) {
                     out += fmt::format("       {}: {}\n", site.insn, site.insn_text);
                 }
                 if (m.need->count > m.need->sites.size())
-                    out += fmt::format("    and {} more places\n", m.need->count - m.need->sites.size());
+                    out += fmt::format("    and {} more\n", count_of(m.need->count - m.need->sites.size(), "place"));
                 if (!m.nearest.empty()) out += fmt::format("    nearest: {}\n", m.nearest);
             }
         }
@@ -149,7 +170,7 @@ std::string report_text(const Report& report, Output& output) {
             for (const Missing& m :
                  row.judgements[i].fit == Fit::Cannot ? std::vector<Missing>() : row.judgements[i].replaced) {
                 out +=
-                    fmt::format("\n{} says {} where {} has no such verdict: it becomes {}\n", row.needs.program,
+                    fmt::format("\n{} says {} where {} has no such verdict: it becomes {}\n", row.program().program,
                                 m.need->name.substr(m.need->name.find(' ') + 1), report.platforms[i]->name, m.nearest);
                 for (const NeedSite& site : m.need->sites) out += fmt::format("    at {}\n", site_text(site));
             }
@@ -163,7 +184,8 @@ std::string report_text(const Report& report, Output& output) {
             "object; for that system's own\nloader, `skep translate --to {}` rewrites them.\n",
             report.personality == platform::Personality::Linux ? "windows" : "linux");
     for (const Row& row : report.rows)
-        for (const std::string& note : row.needs.unread) out += fmt::format("note: {}: {}\n", row.needs.program, note);
+        for (const std::string& note : notes_of(report, row))
+            out += fmt::format("note: {}: {}\n", row.program().program, note);
     return out;
 }
 
@@ -177,13 +199,13 @@ std::string report_markdown(const Report& report) {
     }
     out += rule + "\n";
     for (const Row& row : report.rows) {
-        out += fmt::format("| {} | {} |", row.needs.program, platform::program_type_name(row.needs.type));
+        out += fmt::format("| {} | {} |", row.program().program, platform::program_type_name(row.program().type));
         for (const Judgement& j : row.judgements) out += fmt::format(" {} |", fit_text(j.fit));
         out += "\n";
     }
     for (const Row& row : report.rows) {
         for (const Group& group : groups_of(report, row)) {
-            out += fmt::format("\n**{}** cannot run on {}:\n\n", row.needs.program, group.names);
+            out += fmt::format("\n**{}** cannot run on {}:\n\n", row.program().program, group.names);
             for (const Missing& m : group.judgement->missing) {
                 out += fmt::format("- {}", missing_line(m));
                 if (!m.need->sites.empty()) out += fmt::format("; {}", site_text(m.need->sites.front()));
@@ -206,10 +228,16 @@ Json report_json(const Report& report) {
     Json programs = Json::array();
     for (const Row& row : report.rows) {
         Json program;
-        program.set("name", row.needs.program).set("section", row.needs.section);
-        program.set("type", platform::program_type_name(row.needs.type));
+        program.set("name", row.program().program).set("section", row.program().section);
+        program.set("type", platform::program_type_name(row.program().type));
         Json needs = Json::array();
-        for (const Need& need : row.needs.needs) needs.push(need.name);
+        std::vector<std::string_view> named;
+        for (const auto& there : row.needs)
+            for (const Need& need : there->needs) {
+                if (std::ranges::find(named, need.name) != named.end()) continue;
+                named.push_back(need.name);
+                needs.push(need.name);
+            }
         program.set("needs", std::move(needs));
         Json platforms = Json::array();
         for (size_t i = 0; i < report.platforms.size(); ++i) {
@@ -240,14 +268,18 @@ Json report_json(const Report& report) {
                                    .set("insn", site.insn)
                                    .set("file", site.source_file)
                                    .set("line", site.source_line));
-                replaced.push(
-                    Json::object().set("what", m.need->name).set("becomes", m.nearest).set("at", std::move(sites)));
+                const auto near = platform::nearest_verdict(std::get<platform::Verdict>(m.need->what));
+                replaced.push(Json::object()
+                                  .set("what", m.need->name)
+                                  .set("becomes", platform::verdict_name(near->verdict))
+                                  .set("different", near->text)
+                                  .set("at", std::move(sites)));
             }
             platforms.push(std::move(one.set("missing", std::move(missing)).set("replaced", std::move(replaced))));
         }
         program.set("platforms", std::move(platforms));
         Json unread = Json::array();
-        for (const std::string& note : row.needs.unread) unread.push(note);
+        for (const std::string& note : notes_of(report, row)) unread.push(note);
         programs.push(std::move(program.set("not_looked_at", std::move(unread))));
     }
     return out.set("programs", std::move(programs));
@@ -274,11 +306,16 @@ Result<int> run_check(const Arguments& arguments, Output& output) {
             return Error(Errc::InvalidArgument, fmt::format("there is no program type \"{}\"", *word), {},
                          "say xdp, sched_cls, socket_filter, kprobe, ... as bpftool does");
     }
+    std::shared_ptr<const btf::Btf> kernel;
+    if (const auto file = arguments.text("btf")) {
+        SKEP_ASSIGN(kernel, read_types_file(*file));
+    }
+    AdaptedNeeds all_needs(spec, report.personality, type, std::move(kernel));
     for (size_t i = 0; i < spec.programs.size(); ++i) {
         if (wanted && spec.programs[i].name != *wanted) continue;
         Result<object::LinkedProgram> linked = object::link(spec, i);
         if (!linked) return std::move(linked).error();
-        Result<ProgramNeeds> needs = needs_of(spec, *linked, report.personality, type);
+        auto needs = all_needs.of(*linked, report.platforms);
         if (!needs) return std::move(needs).error().in_file(spec.file);
         report.rows.push_back({*std::move(needs), {}});
     }
@@ -288,7 +325,8 @@ Result<int> run_check(const Arguments& arguments, Output& output) {
                      "skep inspect lists the object's programs")
             .in_file(spec.file);
     for (Row& row : report.rows)
-        for (const Platform* p : report.platforms) row.judgements.push_back(judge(row.needs, *p));
+        for (size_t i = 0; i < report.platforms.size(); ++i)
+            row.judgements.push_back(judge(*row.needs[i], *report.platforms[i]));
 
     if (output.json)
         output.print(report_json(report));
@@ -307,6 +345,8 @@ constexpr OptionSpec options[] = {
     {"--personality", Kind::Choice, "linux|windows",
      "whose headers it was compiled against, where that cannot be told"},
     {"--platform-file", Kind::File, "FILE", "JSON that adds a platform of your own"},
+    {"--btf", Kind::File, "FILE",
+     "the types of the kernel that is meant by Linux platforms, for what CO-RE asks about its structures"},
     {"--markdown", Kind::Flag, "", "a table for a web page"},
 };
 constexpr Example examples[] = {

@@ -17,18 +17,41 @@ namespace {
 
 using platform::Platform;
 
-std::string users_text(platform::ProgramSet users) {
-    if (users == platform::every_program_type) return "all";
+/// The types of `p` whose programs may call it.
+std::vector<platform::ProgramType> users_of(const Platform& p, const platform::PlatformHelper& helper) {
+    std::vector<platform::ProgramType> users;
+    for (const auto& t : p.types)
+        if ((helper.users & platform::program_type_bit(t.type)) != 0) users.push_back(t.type);
+    return users;
+}
+
+std::string users_text(const Platform& p, const platform::PlatformHelper& helper) {
+    const std::vector<platform::ProgramType> users = users_of(p, helper);
+    if (users.size() == p.types.size()) return "all";
     std::string text;
-#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted)  \
-    if ((users & platform::program_type_bit(platform::ProgramType::name)) != 0) \
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", word);
-#include "platform/program_type.def"
-#undef PROGRAM_TYPE
+    for (const platform::ProgramType type : users)
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", platform::program_type_name(type));
     return text;
 }
 
-std::string number_text(uint32_t id) { return id >= 0x10000 ? fmt::format("{:#x}", id) : fmt::to_string(id); }
+/// The number that eBPF for Windows' programs call it by; 0 if there is none. What belongs to one program type counts
+/// only where no type has another.
+uint32_t windows_number(const platform::PlatformHelper& helper) {
+    if (!helper.canonical) return 0;
+    if (const uint32_t general = platform::helper(*helper.canonical).windows_id; general != 0) return general;
+#define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted)                                \
+    if (const uint32_t own = platform::windows_helper_number(*helper.canonical, platform::ProgramType::name)) \
+        return own;
+#include "platform/program_type.def"
+#undef PROGRAM_TYPE
+    return 0;
+}
+
+std::string number_text(uint32_t id) {
+    if (id == 0) return {};
+    return id >= 0x10000 ? fmt::format("{:#x}", id) : fmt::to_string(id);
+}
+Json number_json(uint32_t id) { return id == 0 ? Json() : Json(id); }
 std::string since_text(std::string_view since) { return since.empty() ? "" : std::string(since); }
 
 /// Everything a platform has as "kind name" -> what tells rows of two platforms apart.
@@ -38,8 +61,7 @@ std::map<std::string, std::string> rows_of(const Platform& p) {
         rows[fmt::format("program type {}", platform::program_type_name(t.type))] = fmt::format("number {}", t.id);
     for (const auto& h : p.helpers) {
         const bool own = h.users != platform::every_program_type && h.id >= 0x10000;
-        std::string& text =
-            rows[fmt::format("helper {}{}", h.name, own ? fmt::format(" ({})", users_text(h.users)) : "")];
+        std::string& text = rows[fmt::format("helper {}{}", h.name, own ? fmt::format(" ({})", users_text(p, h)) : "")];
         text = fmt::format("number {}", number_text(h.id));
     }
     for (const auto& m : p.maps)
@@ -60,24 +82,26 @@ Json platform_json(const Platform& p) {
     out.set("binds_both", p.binds);
     Json types = Json::array(), helpers = Json::array(), maps = Json::array(), fields = Json::array();
     Json kfuncs = Json::array(), sections = Json::array(), features = Json::array();
+    // skep has no numbers of its own: each personality's count.
+    const auto numbers = [&](Json row, uint32_t number, uint32_t windows) {
+        row.set("number", number_json(number));
+        return p.binds ? row.set("windows_number", number_json(windows)) : row;
+    };
     for (const auto& t : p.types)
-        types.push(
-            Json::object().set("name", platform::program_type_name(t.type)).set("number", t.id).set("since", t.since));
+        types.push(numbers(Json::object().set("name", platform::program_type_name(t.type)), t.id,
+                           platform::program_type_windows_id(t.type))
+                       .set("since", t.since));
     for (const auto& h : p.helpers) {
         Json users = Json::array();
-#define PROGRAM_TYPE(name, word, linux_id, windows_id, since, context, hosted) \
-    if ((h.users & platform::program_type_bit(platform::ProgramType::name)) != 0) users.push(word);
-#include "platform/program_type.def"
-#undef PROGRAM_TYPE
-        helpers.push(Json::object()
-                         .set("name", h.name)
-                         .set("number", h.id)
+        for (const platform::ProgramType type : users_of(p, h)) users.push(platform::program_type_name(type));
+        helpers.push(numbers(Json::object().set("name", h.name), h.id, windows_number(h))
                          .set("since", h.since)
                          .set("types", std::move(users)));
     }
     for (const auto& m : p.maps)
-        maps.push(
-            Json::object().set("name", platform::map_type_name(m.type)).set("number", m.id).set("since", m.since));
+        maps.push(numbers(Json::object().set("name", platform::map_type_name(m.type)), m.id,
+                          platform::map_type_windows_id(m.type))
+                      .set("since", m.since));
     for (const auto& f : p.fields)
         fields.push(Json::object()
                         .set("struct", f.structure)
@@ -126,15 +150,31 @@ void show(const Platform& p, Output& output) {
     const auto part = [&](std::string_view title, const Table& table) {
         if (!table.empty()) out += fmt::format("\n{}\n{}", output.heading(title), table.to_string(2));
     };
-    Table types({">number", "name", "since"});
+    const auto table = [&](std::vector<std::string> more) {
+        std::vector<std::string> heads = {">number"};
+        if (p.binds) heads = {">linux", ">windows"};
+        heads.insert(heads.end(), more.begin(), more.end());
+        return Table(heads);
+    };
+    const auto row = [&](uint32_t number, uint32_t windows, std::vector<std::string> more) {
+        std::vector<std::string> cells = {number_text(number)};
+        if (p.binds) cells.push_back(number_text(windows));
+        cells.insert(cells.end(), more.begin(), more.end());
+        return cells;
+    };
+    Table types = table({"name", "since"});
     for (const auto& t : p.types)
-        types.add({number_text(t.id), platform::program_type_name(t.type), since_text(t.since)});
+        types.add(row(t.id, platform::program_type_windows_id(t.type),
+                      {platform::program_type_name(t.type), since_text(t.since)}));
     part("Program types", types);
-    Table helpers({">number", "name", "since", "program types"});
-    for (const auto& h : p.helpers) helpers.add({number_text(h.id), h.name, since_text(h.since), users_text(h.users)});
+    Table helpers = table({"name", "since", "program types"});
+    for (const auto& h : p.helpers)
+        helpers.add(row(h.id, windows_number(h), {h.name, since_text(h.since), users_text(p, h)}));
     part("Helpers", helpers);
-    Table maps({">number", "name", "since"});
-    for (const auto& m : p.maps) maps.add({number_text(m.id), platform::map_type_name(m.type), since_text(m.since)});
+    Table maps = table({"name", "since"});
+    for (const auto& m : p.maps)
+        maps.add(
+            row(m.id, platform::map_type_windows_id(m.type), {platform::map_type_name(m.type), since_text(m.since)}));
     part("Map types", maps);
     Table fields({"struct", ">offset", ">bytes", "field", "since"});
     for (const auto& f : p.fields)
@@ -218,7 +258,7 @@ Result<int> run_platform(const Arguments& arguments, Output& output) {
         const auto file = arguments.text("output");
         if (!file) return usage("skep platform types writes a file: name it with -o");
         SKEP_ASSIGN(const Platform* p, set.find(*name));
-        SKEP_TRY(write_file(*file, platform::context_types(p->personality)));
+        SKEP_TRY(write_file(*file, platform::context_types(*p, p->personality)));
         if (output.json && *file != "-") output.print(Json::object().set("file", *file).set("platform", p->name));
         return exit_done;
     }

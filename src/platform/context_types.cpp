@@ -2,26 +2,19 @@
 #include "platform/context_types.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "btf/edit.hpp"
-#include "platform/context.hpp"
+#include "platform/helper.hpp"
+#include "platform/map_type.hpp"
+#include "platform/program_type.hpp"
 
 namespace skep::platform {
 
 namespace {
-
-/// The struct's name in C, or nothing for what is no struct ("the tracepoint's record").
-std::string_view struct_name(ContextKind context, Personality personality) {
-    constexpr std::string_view word = "struct ", alias = "_t";
-    std::string_view name = context_type_name(context, personality);
-    if (name.starts_with(word)) return name.substr(word.size());
-    // eBPF for Windows' headers: typedef struct xdp_md { ... } xdp_md_t;
-    if (name.ends_with(alias) && name.find(' ') == std::string_view::npos)
-        return name.substr(0, name.size() - alias.size());
-    return {};
-}
 
 std::vector<std::byte> no_types() {
     constexpr uint32_t header_bytes = 24;
@@ -32,9 +25,38 @@ std::vector<std::byte> no_types() {
     return out;
 }
 
-}  // namespace
+/// Fields that `has` refuses are left out, and their struct ends where the others do.
+using Chosen = std::function<bool(const FieldRow&)>;
 
-std::vector<std::byte> context_types(Personality personality) {
+/// The address family has a name of its own on each system.
+bool has_windows_name(const FieldRow& field, Personality personality) {
+    return field.id == FieldId::SockAddrUserFamily && personality == Personality::Windows;
+}
+
+std::string upper(std::string_view word) {
+    std::string out(word);
+    for (char& c : out)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return out;
+}
+
+/// What linux/bpf.h calls the platform's numbers.
+void add_numbers(btf::BtfEditor& types, const Platform& platform) {
+    std::vector<std::pair<std::string, uint32_t>> helpers, maps, programs;
+    for (const PlatformHelper& h : platform.helpers)
+        if (h.canonical && helper(*h.canonical).linux_id != 0)
+            helpers.emplace_back("BPF_FUNC_" + h.name, helper(*h.canonical).linux_id);
+    for (const PlatformMap& m : platform.maps)
+        maps.emplace_back("BPF_MAP_TYPE_" + upper(map_type_name(m.type)), map_type_linux_id(m.type));
+    for (const PlatformType& t : platform.types)
+        if (const uint32_t id = program_type_linux_id(t.type); id != 0)
+            programs.emplace_back("BPF_PROG_TYPE_" + upper(program_type_name(t.type)), id);
+    types.add_enum("bpf_func_id", helpers);
+    types.add_enum("bpf_map_type", maps);
+    types.add_enum("bpf_prog_type", programs);
+}
+
+std::vector<std::byte> make_types(Personality personality, const Chosen& has, const Platform* numbers) {
     auto opened = btf::BtfEditor::open(no_types());
     if (!opened) return {};
     btf::BtfEditor& types = *opened;
@@ -46,15 +68,22 @@ std::vector<std::byte> context_types(Personality personality) {
     std::vector<std::string_view> known;
     for (const FieldRow& first : context_fields()) {
         const ContextKind context = first.context;
-        const std::string_view name = struct_name(context, personality);
+        const std::string_view name = context_struct_name(context, personality);
         if (name.empty() || std::ranges::find(known, name) != known.end()) continue;
         std::vector<const FieldRow*> fields;
-        for (const FieldRow& field : fields_of(context))
-            if (field.bytes(personality) != 0) fields.push_back(&field);
+        bool all = true;
+        for (const FieldRow& field : fields_of(context)) {
+            if (field.bytes(personality) == 0) continue;
+            if (has(field))
+                fields.push_back(&field);
+            else
+                all = false;
+        }
         if (fields.empty()) continue;
         known.push_back(name);
         std::ranges::stable_sort(fields, {}, [&](const FieldRow* f) { return f->offset(personality); });
         std::vector<btf::NewMember> members;
+        uint32_t end = 0, alignment = 1;
         for (const FieldRow* field : fields) {
             const uint32_t bytes = field->bytes(personality);
             // Texts and addresses of Windows' own contexts are bytes, arrays of Linux' are words.
@@ -67,13 +96,50 @@ std::vector<std::byte> context_types(Personality personality) {
             else
                 type = types.add_array(integers.at(bytes % part == 0 ? part : 1), integers.at(4),
                                        bytes / (bytes % part == 0 ? part : 1));
-            // The address family has a name of its own on each system.
-            const bool family = field->id == FieldId::SockAddrUserFamily && personality == Personality::Windows;
-            members.push_back({family ? "family" : field->name, type, field->offset(personality)});
+            end = std::max(end, field->offset(personality) + bytes);
+            alignment = std::max(alignment, bytes == 8 ? 8u : std::min(bytes, 4u));
+            members.push_back(
+                {has_windows_name(*field, personality) ? "family" : field->name, type, field->offset(personality)});
         }
-        types.add_struct(name, context_bytes(context, personality), members);
+        end = (end + alignment - 1) / alignment * alignment;
+        types.add_struct(name, all ? context_bytes(context, personality) : end, members);
     }
+    if (numbers != nullptr && personality == Personality::Linux) add_numbers(types, *numbers);
     return types.finish();
+}
+
+}  // namespace
+
+std::vector<std::byte> context_types(Personality personality) {
+    return make_types(personality, [](const FieldRow&) { return true; }, nullptr);
+}
+
+std::vector<std::byte> context_types(const Platform& platform, Personality personality) {
+    // Holes and fields that no program type of the platform may touch are members all the same.
+    const auto has = [&](const FieldRow& field) {
+        const auto since = Version::parse(field_since(field));
+        return platform.version == Version{} || !since || *since <= platform.version;
+    };
+    return make_types(personality, has, &platform);
+}
+
+std::string_view context_struct_name(ContextKind context, Personality personality) {
+    constexpr std::string_view word = "struct ", alias = "_t";
+    std::string_view name = context_type_name(context, personality);
+    if (name.starts_with(word)) return name.substr(word.size());
+    // eBPF for Windows' headers: typedef struct xdp_md { ... } xdp_md_t;
+    if (name.ends_with(alias) && name.find(' ') == std::string_view::npos)
+        return name.substr(0, name.size() - alias.size());
+    return {};
+}
+
+std::optional<FieldId> field_named(ContextKind context, std::string_view member, Personality personality) {
+    for (const Personality whose :
+         {personality, personality == Personality::Linux ? Personality::Windows : Personality::Linux})
+        for (const FieldRow& field : fields_of(context))
+            if (field.bytes(whose) != 0 && member == (has_windows_name(field, whose) ? "family" : field.name))
+                return field.id;
+    return std::nullopt;
 }
 
 }  // namespace skep::platform

@@ -33,17 +33,24 @@ constexpr uint32_t program_type_linux_id(ProgramType type) {
     return 0;
 }
 
-/// Whether a hook of ours runs programs of the type. Others can be bound and verified, not run.
-constexpr bool program_type_hosted(ProgramType type) {
-    constexpr bool Hosted = true, NotHosted = false;
+/// What of ours runs programs of a type.
+enum class HostedBy : uint8_t {
+    Nobody,    ///< they can be bound and verified, not run
+    Packets,   ///< hooks that have packets
+    Contexts,  ///< contexts that a file describes
+};
+constexpr HostedBy program_type_host(ProgramType type) {
     switch (type) {
 #define PROGRAM_TYPE(name, text, linux_id, windows_id, since, context, hosted) \
-    case ProgramType::name: return hosted;
+    case ProgramType::name: return HostedBy::hosted;
 #include "platform/program_type.def"
 #undef PROGRAM_TYPE
     }
-    return Hosted && NotHosted;
+    return HostedBy::Nobody;
 }
+
+/// Whether a hook of ours has contexts for programs of the type by itself.
+constexpr bool program_type_hosted(ProgramType type) { return program_type_host(type) == HostedBy::Packets; }
 
 /// The type of a number of linux/bpf.h.
 std::optional<ProgramType> program_type_from_linux(uint32_t id);

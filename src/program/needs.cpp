@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bitset>
+#include <utility>
 
 #include "isa/disasm.hpp"
 #include "isa/insn.hpp"
@@ -25,8 +27,12 @@ using platform::ProgramType;
 
 class Collector {
   public:
-    Collector(const object::ObjectSpec& spec, const object::LinkedProgram& program, Personality personality)
-        : spec_(spec), program_(program) {
+    Collector(const object::ObjectSpec& spec, const object::LinkedProgram& program, Personality personality,
+              const AdaptedProgram* adapted)
+        : spec_(spec),
+          program_(program),
+          adapted_(adapted),
+          code_(adapted != nullptr ? adapted->program.code : program.code) {
         out_.program = program.name;
         out_.section = program.section;
         out_.personality = personality;
@@ -41,9 +47,12 @@ class Collector {
         out_.type = asked ? *asked : meaning->type;
         add(Need::Kind::Type, out_.type, fmt::format("program type {}", platform::program_type_name(out_.type)));
         maps();
+        SKEP_TRY(calls());
+        follow();
         SKEP_TRY(instructions());
         features();
         fields();
+        types();
         verdicts();
         return std::move(out_);
     }
@@ -58,6 +67,8 @@ class Collector {
     }
 
     void at(Need& need, InsnIndex insn) const {
+        for (const NeedSite& known : need.sites)
+            if (known.insn == insn) return;
         if (++need.count > kept_sites) return;
         NeedSite site;
         site.insn = insn;
@@ -112,40 +123,76 @@ class Collector {
 
     void want(FeatureId id, InsnIndex insn) { at(add(Need::Kind::Feature, id, platform::feature(id).text), insn); }
 
-    void call(InsnIndex insn, uint32_t number) {
+    std::optional<HelperId> helper_of(uint32_t number) const {
         HelperId id{};
-        bool known = false;
-        if (out_.personality == Personality::Linux) {
-            known = platform::helper_from_linux(number, &id);
-        } else if (const auto own = platform::windows_helper_of_type(out_.type, number)) {
-            id = *own;
-            known = true;
-        } else {
-            known = platform::helper_from_windows(number, &id);
-        }
-        bindings_[insn].kind = BindingKind::Helper;
-        if (!known) {
-            // For the data flow: a helper of which nothing is known.
-            bindings_[insn].helper = static_cast<uint16_t>(HelperId::Setsockopt);
+        if (out_.personality == Personality::Linux)
+            return platform::helper_from_linux(number, &id) ? std::optional(id) : std::nullopt;
+        if (const auto own = platform::windows_helper_of_type(out_.type, number)) return own;
+        return platform::helper_from_windows(number, &id) ? std::optional(id) : std::nullopt;
+    }
+
+    void call(InsnIndex insn, uint32_t number) {
+        const auto id = helper_of(number);
+        if (!id) {
             at(add(Need::Kind::Helper, UnknownNumber{number}, fmt::format("helper number {:#x}", number)), insn);
             return;
         }
-        bindings_[insn].helper = static_cast<uint16_t>(id);
-        has_tail_calls_ |= id == HelperId::TailCall;
-        at(add(Need::Kind::Helper, id, fmt::format("helper {}", platform::helper_name(id))), insn);
+        has_tail_calls_ |= *id == HelperId::TailCall;
+        at(add(Need::Kind::Helper, *id, fmt::format("helper {}", platform::helper_name(*id))), insn);
+    }
+
+    /// Decodes the code, and names the helpers for the data flow.
+    Result<void> calls() {
+        bindings_.resize(code_.size());
+        for (InsnIndex insn = 0; insn < code_.size();) {
+            SKEP_ASSIGN(const Insn decoded, isa::decode(code_, insn));
+            insns_.push_back({insn, decoded});
+            if (decoded.row().operation == Operation::Call) {
+                const auto id = helper_of(static_cast<uint32_t>(decoded.imm));
+                bindings_[insn].kind = BindingKind::Helper;
+                // Setsockopt: a helper of which nothing is known.
+                bindings_[insn].helper = static_cast<uint16_t>(id.value_or(HelperId::Setsockopt));
+            }
+            insn += decoded.slots();
+        }
+        return {};
+    }
+
+    /// Finds what can be reached, and what reaches the context.
+    void follow() {
+        reached_.assign(code_.size(), false);
+        const auto visit = [&](InsnIndex insn, const Insn& decoded,
+                               std::span<const ContextValue> registers) -> Result<void> {
+            const isa::Row& row = decoded.row();
+            reached_[insn] = true;
+            if (row.is_memory()) {
+                const ContextValue base = registers[row.writes_memory() ? decoded.dst : decoded.src];
+                if (base.kind == ContextValue::Kind::Context)
+                    accesses_.push_back({insn, int64_t{base.offset} + decoded.offset});
+            }
+            const bool redirects = bindings_[insn].kind == BindingKind::Helper &&
+                                   bindings_[insn].helper == static_cast<uint16_t>(HelperId::RedirectMap);
+            if (redirects && registers[3].kind == ContextValue::Kind::Number)
+                misses_.push_back({insn, registers[3].offset});
+            return {};
+        };
+        const object::LinkedProgram& program = adapted_ != nullptr ? adapted_->program : program_;
+        if (const auto done = follow_context(program, bindings_, map_sizes_, visit); !done) {
+            reached_.assign(code_.size(), true);
+            out_.unread.push_back("the accesses to its context were not all found: " + done.error().summary());
+        }
     }
 
     Result<void> instructions() {
-        bindings_.resize(program_.code.size());
-        for (InsnIndex insn = 0; insn < program_.code.size();) {
-            SKEP_ASSIGN(const Insn decoded, isa::decode(program_.code, insn));
+        for (const auto& [insn, decoded] : insns_) {
             const isa::Row& row = decoded.row();
+            if (row.operation == Operation::CallLocal) has_local_calls_ = true;
+            if (!reached_[insn]) continue;
             switch (row.operation) {
                 case Operation::Call: call(insn, static_cast<uint32_t>(decoded.imm)); break;
                 case Operation::CallKfunc:
                     at(add(Need::Kind::Kfunc, Kfunc{}, fmt::format("kernel function {}", extern_name(decoded))), insn);
                     break;
-                case Operation::CallLocal: has_local_calls_ = true; break;
                 case Operation::LdBtfId: want(FeatureId::KernelVariables, insn); break;
                 case Operation::LdFunc: want(FeatureId::FunctionRefs, insn); break;
                 case Operation::CallX: want(FeatureId::Callx, insn); break;
@@ -203,6 +250,7 @@ class Collector {
                 case Operation::JumpLe:
                 case Operation::JumpSlt:
                 case Operation::JumpSle:
+                case Operation::CallLocal:
                 case Operation::Exit:
                 case Operation::LdImm64:
                 case Operation::LdMapFd:
@@ -215,7 +263,6 @@ class Collector {
             }
             if (row.form == isa::Form::TargetImm) want(FeatureId::Isa4, insn);
             if (row.insn_class() == isa::Class::Jmp32 && row.is_conditional_compare()) want(FeatureId::Jmp32, insn);
-            insn += decoded.slots();
         }
         return {};
     }
@@ -246,13 +293,7 @@ class Collector {
         const auto meaning = platform::section_meaning(program_.section);
         const platform::AttachType attach =
             meaning && meaning->type == out_.type ? meaning->attach : platform::default_attach(out_.type);
-        const auto visit = [&](InsnIndex insn, const Insn& decoded,
-                               std::span<const ContextValue> registers) -> Result<void> {
-            const isa::Row& row = decoded.row();
-            if (!row.is_memory()) return {};
-            const ContextValue base = registers[row.writes_memory() ? decoded.dst : decoded.src];
-            if (base.kind != ContextValue::Kind::Context) return {};
-            const int64_t offset = int64_t{base.offset} + decoded.offset;
+        for (const auto& [insn, offset] : accesses_) {
             const platform::FieldRow* field =
                 offset < 0 || offset > UINT16_MAX
                     ? nullptr
@@ -265,58 +306,145 @@ class Collector {
                    insn);
             else
                 at(add(Need::Kind::Field, field->id, fmt::format("field {} of {}", field->name, structure)), insn);
-            return {};
-        };
-        if (const auto done = follow_context(program_, bindings_, map_sizes_, visit); !done)
-            out_.unread.push_back("the accesses to its context were not all found: " + done.error().summary());
+        }
     }
 
-    /// Constants that reach an exit of the program in r0, by some path that says nothing else.
+    /// What CO-RE asks the platform's types for.
+    void types() {
+        if (adapted_ == nullptr) return;
+        for (const CoreUse& use : adapted_->uses) {
+            if (!reached_[use.insn]) continue;
+            Need& need =
+                use.field ? add(Need::Kind::Field, *use.field, use.name) : add(Need::Kind::Field, TypePart{}, use.name);
+            need.absent |= use.absent;
+            at(need, use.insn);
+        }
+        for (const std::string& type : adapted_->unknown_types)
+            out_.unread.push_back(
+                fmt::format("CO-RE asks about {}, which is in no table: what depends on it is looked at both ways "
+                            "(--btf gives a kernel's types)",
+                            type));
+    }
+
+    // ---- verdicts
+
+    /// Where the number that the program returns may be: registers, and 4-byte words of the frame.
+    struct Places {
+        isa::RegisterSet registers = 0;
+        std::bitset<128> words;
+        bool operator==(const Places&) const = default;
+    };
+    static constexpr int frame_bytes = 512;
+
+    /// The words of the frame that a load or store by r10 touches; none where it is no such access.
+    static std::bitset<128> words_of(const Insn& insn) {
+        const isa::Row& row = insn.row();
+        std::bitset<128> words;
+        const int from = insn.offset + frame_bytes;
+        const int bytes = static_cast<int>(row.access_bytes());
+        if ((row.writes_memory() ? insn.dst : insn.src) != isa::frame_register || from < 0 || from % 4 != 0 ||
+            (bytes != 4 && bytes != 8) || from + bytes > frame_bytes)
+            return words;
+        for (int at = from; at < from + bytes; at += 4) words.set(static_cast<size_t>(at / 4));
+        return words;
+    }
+
+    void says(InsnIndex at, uint64_t number) {
+        const platform::Verdict verdict = platform::outcome_of(out_.type, out_.personality, number, UINT32_MAX).verdict;
+        this->at(add(Need::Kind::Verdict, verdict, fmt::format("verdict {}", platform::verdict_name(verdict))), at);
+    }
+
+    /// Constants that reach an exit of the program in r0, by whatever moves, spills and functions of its own, and those
+    /// that redirect_map answers where the map has nothing.
     void verdicts() {
         if (platform::verdicts_of(out_.type).empty() || program_.subprograms.empty()) return;
-        const object::Subprogram& entry = program_.subprograms.front();
-        std::vector<std::pair<InsnIndex, Insn>> insns;
-        for (InsnIndex at = entry.start; at < entry.end;) {
-            const auto decoded = isa::decode(program_.code, at);
-            if (!decoded) return;
-            insns.emplace_back(at, *decoded);
-            at += decoded->slots();
-        }
-        // Whether r0, as it is before an instruction, may be what is returned: backwards until nothing changes.
-        std::vector<bool> returned(program_.code.size() + 1);
-        constexpr int most_rounds = 64;
-        for (int round = 0, changed = 1; changed != 0 && round < most_rounds; ++round) {
-            changed = 0;
-            for (auto place = insns.rbegin(); place != insns.rend(); ++place) {
+        std::vector<Places> before(code_.size() + 1);
+        std::vector<bool> answers(program_.subprograms.size());  // functions whose result the program returns
+        answers.front() = true;
+        const auto sub_of = [&](InsnIndex at) {
+            size_t sub = 0;
+            while (sub + 1 < program_.subprograms.size() && at >= program_.subprograms[sub].end) ++sub;
+            return sub;
+        };
+        std::vector<size_t> subs(code_.size());
+        for (const auto& [at, insn] : insns_) subs[at] = sub_of(at);
+        const auto after_of = [&](InsnIndex at, const Insn& insn) {
+            const isa::Row& row = insn.row();
+            Places after;
+            if (row.is_exit()) {
+                if (answers[subs[at]]) after.registers = isa::register_bit(0);
+                return after;
+            }
+            const auto join = [&](int64_t to) {
+                const object::Subprogram& sub = program_.subprograms[subs[at]];
+                if (to < sub.start || to >= sub.end || !reached_[static_cast<size_t>(to)]) return;
+                after.registers |= before[static_cast<size_t>(to)].registers;
+                after.words |= before[static_cast<size_t>(to)].words;
+            };
+            if (!row.ends_path()) join(int64_t{at} + insn.slots());
+            if (row.is_jump()) join(isa::target_of(insn, at));
+            return after;
+        };
+        for (bool changed = true; changed;) {  // places only become more
+            changed = false;
+            for (auto place = insns_.rbegin(); place != insns_.rend(); ++place) {
                 const auto& [at, insn] = *place;
+                if (!reached_[at]) continue;
                 const isa::Row& row = insn.row();
-                bool now = row.is_exit();
-                if ((isa::writes_of(insn) & isa::register_bit(0)) == 0 && !now) {
-                    if (!row.ends_path() && at + insn.slots() < entry.end) now = returned[at + insn.slots()];
-                    const int64_t target = row.is_jump() ? isa::target_of(insn, at) : -1;
-                    if (target >= entry.start && target < entry.end) now = now || returned[static_cast<size_t>(target)];
+                const Places after = after_of(at, insn);
+                Places now = after;
+                const bool wanted = (after.registers & isa::register_bit(insn.dst)) != 0;
+                if (row.is_exit()) {
+                } else if (row.operation == Operation::CallLocal && (after.registers & isa::register_bit(0)) != 0) {
+                    const int64_t callee = isa::target_of(insn, at);
+                    if (callee >= 0 && callee < static_cast<int64_t>(code_.size())) {
+                        const size_t sub = subs[static_cast<size_t>(callee)];
+                        changed |= !answers[sub];
+                        answers[sub] = true;
+                    }
+                    now.registers &= static_cast<isa::RegisterSet>(~isa::register_bit(0));
+                } else if (row.form == isa::Form::StoreSrc && (words_of(insn) & after.words).any()) {
+                    now.registers |= isa::register_bit(insn.src);
+                    now.words &= ~words_of(insn);
+                } else if (row.form == isa::Form::StoreImm) {
+                    now.words &= ~words_of(insn);
+                } else if (isa::RegisterSet written = isa::writes_of(insn); written != 0) {
+                    now.registers &= static_cast<isa::RegisterSet>(~written);
+                    if (wanted && row.form == isa::Form::MovSrc) now.registers |= isa::register_bit(insn.src);
+                    if (wanted && row.form == isa::Form::LoadMem) now.words |= words_of(insn);
                 }
-                if (now == returned[at]) continue;
-                returned[at] = now;
-                changed = 1;
+                if (now == before[at]) continue;
+                before[at] = now;
+                changed = true;
             }
         }
-        for (const auto& [at, insn] : insns) {
-            const bool constant = insn.op == isa::Op::Mov64K || insn.op == isa::Op::Mov32K;
-            if (!constant || insn.dst != 0 || !returned[at + insn.slots()]) continue;
-            const uint64_t number =
-                insn.op == isa::Op::Mov32K ? static_cast<uint32_t>(insn.imm) : static_cast<uint64_t>(int64_t{insn.imm});
-            const platform::Verdict verdict =
-                platform::outcome_of(out_.type, out_.personality, number, UINT32_MAX).verdict;
-            this->at(add(Need::Kind::Verdict, verdict, fmt::format("verdict {}", platform::verdict_name(verdict))), at);
+        for (const auto& [at, insn] : insns_) {
+            if (!reached_[at]) continue;
+            const Places after = after_of(at, insn);
+            const isa::Row& row = insn.row();
+            const bool wanted = (after.registers & isa::register_bit(insn.dst)) != 0;
+            if (row.form == isa::Form::MovImm && wanted)
+                says(at, row.insn_class() == isa::Class::Alu ? static_cast<uint32_t>(insn.imm)
+                                                             : static_cast<uint64_t>(int64_t{insn.imm}));
+            if (row.form == isa::Form::WideImm64 && wanted) says(at, insn.imm64());
+            if (row.form == isa::Form::StoreImm && (words_of(insn) & after.words).any())
+                says(at, static_cast<uint64_t>(int64_t{insn.imm}));
         }
+        constexpr int32_t miss_mask = 3;  // the low bits of redirect_map's flags are what it answers on a miss
+        for (const auto& [at, flags] : misses_) says(at, static_cast<uint64_t>(flags & miss_mask));
     }
 
     const object::ObjectSpec& spec_;
-    const object::LinkedProgram& program_;
+    const object::LinkedProgram& program_;  ///< as compiled
+    const AdaptedProgram* adapted_;
+    const isa::Code& code_;  ///< as the platform sees it
     ProgramNeeds out_;
+    std::vector<isa::PlacedInsn> insns_;
     std::vector<Binding> bindings_;
     std::vector<MapSizes> map_sizes_;
+    std::vector<bool> reached_;
+    std::vector<std::pair<InsnIndex, int64_t>> accesses_;  ///< of the context, by its bytes
+    std::vector<std::pair<InsnIndex, int32_t>> misses_;    ///< calls of redirect_map with constant flags
     bool has_local_calls_ = false;
     bool has_tail_calls_ = false;
 };
@@ -345,7 +473,15 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
         case Need::Kind::Helper: {
             const auto* id = std::get_if<HelperId>(&need.what);
             if (id == nullptr) return out;
-            if (p.helper_for(*id, needs.type) != nullptr) return std::nullopt;
+            if (p.binds) {
+                // Who may call it there is what the program's own system says.
+                const bool may = needs.personality == Personality::Windows
+                                     ? platform::windows_helper_number(*id, needs.type) != 0
+                                     : (platform::linux_users(*id) & platform::program_type_bit(needs.type)) != 0;
+                if (may && p.helper_for_any(*id) != nullptr) return std::nullopt;
+            } else if (p.helper_for(*id, needs.type) != nullptr) {
+                return std::nullopt;
+            }
             if (platform::equal_helper(p, *id, needs.type)) return std::nullopt;
             const platform::HelperRow& row = platform::helper(*id);
             out.since = row.linux_id != 0 ? linux_since(row.since) : "eBPF for Windows";
@@ -366,15 +502,18 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
         }
         case Need::Kind::Field: {
             const auto* id = std::get_if<platform::FieldId>(&need.what);
-            if (id == nullptr) return out;
-            if (p.has(*id)) return std::nullopt;
+            if (id == nullptr) {
+                if (std::holds_alternative<TypePart>(need.what) && !need.absent) return std::nullopt;
+                return out;
+            }
+            if (p.has(*id) && !need.absent) return std::nullopt;
             const platform::FieldRow& row = platform::context_field(*id);
             if (row.linux_bytes == 0)
                 out.since = "eBPF for Windows";
             else if (const auto since = platform::field_since(row); !since.empty())
                 out.since = linux_since(since);
             else if (windows)
-                out.since = linux_since(platform::program_type_since(needs.type));
+                out.since = "Linux";
             out.nearest = platform::nearest_field(p, row);
             return out;
         }
@@ -401,11 +540,8 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
                 if (platform::outcome_of(needs.type, p.personality, number, UINT32_MAX).verdict == verdict)
                     return std::nullopt;
             out.since = needs.personality == Personality::Linux ? "Linux" : "eBPF for Windows";
-            // As `skep translate` has it: a verdict that lets through becomes one that does.
-            out.nearest = platform::verdict_name(
-                verdict == platform::Verdict::SockAddrProceedHard
-                    ? platform::Verdict::SockAddrProceed
-                    : platform::outcome_of(needs.type, p.personality, UINT32_MAX, UINT32_MAX).verdict);
+            if (const auto near = platform::nearest_verdict(verdict))
+                out.nearest = fmt::format("{}: {}", platform::verdict_name(near->verdict), near->text);
             return out;
         }
     }
@@ -415,15 +551,18 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
 }  // namespace
 
 Result<ProgramNeeds> needs_of(const object::ObjectSpec& spec, const object::LinkedProgram& program,
-                              Personality personality, std::optional<ProgramType> type) {
-    return Collector(spec, program, personality).run(type);
+                              Personality personality, std::optional<ProgramType> type, const AdaptedProgram* adapted) {
+    return Collector(spec, program, personality, adapted).run(type);
 }
 
 Judgement judge(const ProgramNeeds& needs, const platform::Platform& platform) {
     Judgement out;
     for (const Need& need : needs.needs)
-        if (auto missing = missing_of(need, needs, platform))
-            (need.kind == Need::Kind::Verdict ? out.replaced : out.missing).push_back(std::move(*missing));
+        if (auto missing = missing_of(need, needs, platform)) {
+            const auto* verdict = std::get_if<platform::Verdict>(&need.what);
+            const auto near = verdict != nullptr ? platform::nearest_verdict(*verdict) : std::nullopt;
+            (near && near->same_effect ? out.replaced : out.missing).push_back(std::move(*missing));
+        }
     if (!out.missing.empty()) {
         out.fit = Fit::Cannot;
         // Without its program type the rest says little.

@@ -13,6 +13,7 @@
 #include "object/object_spec.hpp"
 #include "platform/platforms/platform.hpp"
 #include "platform/verdict.hpp"
+#include "program/adapt.hpp"
 
 namespace skep {
 
@@ -36,17 +37,23 @@ struct UnknownNumber {
 struct Kfunc {
     bool operator==(const Kfunc&) const = default;
 };
+/// A type or a part of one that CO-RE asks for and no table has.
+struct TypePart {
+    bool operator==(const TypePart&) const = default;
+};
 
 struct Need {
     enum class Kind : uint8_t { Type, Helper, Map, Field, Kfunc, Feature, Verdict };
     Kind kind;
     /// What exactly; UnknownNumber where the number means nothing in its own personality.
     std::variant<platform::ProgramType, platform::HelperId, platform::MapType, platform::FieldId, platform::FeatureId,
-                 Kfunc, UnknownNumber, platform::Verdict>
+                 Kfunc, UnknownNumber, platform::Verdict, TypePart>
         what;
     std::string name;             ///< "helper xdp_load_bytes", "map type ringbuf (map \"events\")"
     std::vector<NeedSite> sites;  ///< the first ones; empty where no instruction is concerned
     uint32_t count = 0;           ///< sites in all
+    /// The types of the platform that the program was adapted to have it not, whatever the tables say.
+    bool absent = false;
 };
 
 struct ProgramNeeds {
@@ -61,10 +68,12 @@ struct ProgramNeeds {
 
 inline constexpr size_t kept_sites = 3;
 
+/// What the code that can be reached needs. `adapted`: `program` as one platform sees it; the needs are those there.
 /// Errors: Unresolved (no program type can be told), as isa::decode.
 Result<ProgramNeeds> needs_of(const object::ObjectSpec& spec, const object::LinkedProgram& program,
                               platform::Personality personality,
-                              std::optional<platform::ProgramType> type = std::nullopt);
+                              std::optional<platform::ProgramType> type = std::nullopt,
+                              const AdaptedProgram* adapted = nullptr);
 
 enum class Fit : uint8_t {
     Runs,          ///< as it is
@@ -82,7 +91,8 @@ struct Missing {
 struct Judgement {
     Fit fit = Fit::Runs;
     std::vector<Missing> missing;
-    /// Verdicts that the platform cannot say, `nearest` being what they become there: no reason not to run.
+    /// Verdicts that the platform cannot say but for which it has one with the same effect, `nearest`: no reason not to
+    /// run.
     std::vector<Missing> replaced;
 };
 

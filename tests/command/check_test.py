@@ -89,9 +89,80 @@ class Check(unittest.TestCase):
         self.assertEqual((platforms["linux-5.4"], platforms["skep"]), ([], []))
         told, = platforms["windows-ebpf-1.6"]
         self.assertEqual((told["what"], told["becomes"]), ("verdict aborted", "drop"))
+        self.assertIn("no exception is reported", told["different"])
         self.assertEqual(told["at"][0]["file"], "tests/objects/check.bpf.c")
         text = skep("check", OBJECTS / "check.o", "--program", "gives_up", "--platform", "windows-ebpf-1.6").stdout
         self.assertIn("gives_up says aborted where windows-ebpf-1.6 has no such verdict: it becomes drop", text)
+
+    def test_a_verdict_whose_effect_no_other_has_is_missing(self):
+        code, report = check("windows_hooks.o", "--program", "connects6", "--platform", "linux-6.12,windows-ebpf-1.6,skep")
+        self.assertEqual((code, fits(report, "connects6")),
+                         (1, {"linux-6.12": "cannot", "windows-ebpf-1.6": "runs", "skep": "runs_after_binding"}))
+        hard = missing(report, "connects6", "linux-6.12")["verdict proceed_hard"]
+        self.assertTrue(hard["nearest"].startswith("proceed: "), hard)
+        self.assertEqual(self.source("windows_hooks.bpf.c", hard["at"][0]["line"]).count("BPF_SOCK_ADDR_VERDICT_PROCEED_HARD"), 1)
+
+    def source(self, name, line):
+        return (pathlib.Path(__file__).resolve().parents[1] / "objects" / name).read_text().splitlines()[line - 1]
+
+    def test_a_verdict_is_found_wherever_it_comes_from(self):
+        _, report = check("check.o", "--platform", "windows-ebpf-1.6")
+        said = {p["name"]: [self.source("check.bpf.c", site["line"]) for told in p["platforms"][0]["replaced"] for site in told["at"]]
+                for p in report["programs"]}
+        # The compiler puts a constant where it likes: what its line says is told of two only.
+        for program, part in (("gives_up", ""), ("keeps", ""), ("asks", "? XDP_ABORTED"),
+                              ("misses", "bpf_redirect_map(&sockets, ctx->ingress_ifindex, 0)")):
+            self.assertEqual(len(said[program]), 1, (program, said[program]))
+            self.assertIn(part, said[program][0], program)
+        for program in ("plain", "falls_back", "never", "by_release"):
+            self.assertEqual(said[program], [], program)
+
+    def test_code_behind_what_a_platform_lacks_is_not_needed_there(self):
+        platforms = "linux-5.4,linux-5.10,linux-5.15,linux-6.1,windows-ebpf-1.6,skep"
+        _, report = check("check.o", "--platform", platforms)
+
+        def lacks(program, platform):
+            return [m for m in missing(report, program, platform) if "CO-RE" not in m and "configuration" not in m]
+
+        rows = [  # what is missing on linux-5.4, 5.10, 5.15, 6.1, Windows, skep
+            ("guarded", [[], [], [], [], [], []]),  # by enum bpf_func_id and by the field
+            ("unguarded", [["field egress_ifindex of struct xdp_md"], [], [], [], ["field egress_ifindex of struct xdp_md"], []]),
+            ("by_release", [[], [], [], [], ["helper xdp_load_bytes"], []]),  # Windows tells no release
+            ("either_way", 3 * [["helper xdp_load_bytes", "helper xdp_get_buff_len"]] + [[], ["helper xdp_get_buff_len"], []]),
+        ]
+        for program, expected in rows:
+            for platform, wanted in zip(platforms.split(","), expected):
+                self.assertEqual(lacks(program, platform), wanted, (program, platform))
+        found = missing(report, "unguarded", "linux-5.4")["field egress_ifindex of struct xdp_md"]
+        self.assertEqual((found["since"], found["places"], found["at"][0]["line"]), ("Linux 5.8", 1, 83))
+        notes = {p["name"]: p["not_looked_at"] for p in report["programs"]}
+        self.assertIn("struct nowhere___yet", notes["either_way"][0])
+        self.assertIn("struct task_struct", notes["task"][0])
+        self.assertNotIn("windows", notes["task"][0], "it has no kernel's structures at all")
+        self.assertEqual(notes["guarded"] + notes["unguarded"] + notes["by_release"], [])
+        self.assertIn("field pid of struct task_struct", missing(report, "task", "windows-ebpf-1.6"))
+
+    def test_a_kernels_own_types_decide_what_no_table_has(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # A kernel of which nothing is known but its contexts: no struct of it, and no field that 5.4 had not.
+            path = os.path.join(folder, "types.btf")
+            self.assertEqual(skep("platform", "types", "linux-5.4", "-o", path).returncode, 0)
+            _, report = check("check.o", "--platform", "linux-6.1,windows-ebpf-1.6", "--btf", path)
+            self.assertIn("field pid of struct task_struct", missing(report, "task", "linux-6.1"))
+            self.assertIn("field egress_ifindex of struct xdp_md", missing(report, "unguarded", "linux-6.1"))
+            self.assertEqual(missing(report, "guarded", "linux-6.1"), {})
+            self.assertEqual([p["not_looked_at"] for p in report["programs"]], [[]] * len(report["programs"]))
+            out = skep("check", OBJECTS / "check.o", "--btf", os.path.join(folder, "none.btf"))
+            self.assertEqual(out.returncode, 4)
+            self.assertIn("none.btf", out.stderr)
+
+    def test_both_systems_layouts_of_one_context(self):
+        for personality, lacks in (("linux", {"windows-ebpf-1.6": True}), ("windows", {"windows-ebpf-1.6": True, "skep": True})):
+            _, report = check("core_context.o", "--personality", personality, "--platform", "linux-5.4,windows-ebpf-1.6,skep")
+            for platform in ("linux-5.4", "windows-ebpf-1.6", "skep"):
+                self.assertNotIn("field rx_queue_index of struct xdp_md", missing(report, "adapts", platform), "it asks first")
+                names = [m.split()[1] for m in missing(report, "insists", platform) if m.startswith("field")]
+                self.assertEqual(names, ["rx_queue_index"] if platform in lacks else [], (personality, platform))
 
     def test_text_and_markdown_say_the_same(self):
         words = ("--program", "moves", "--platform", "linux-5.15,linux-6.1")
@@ -191,6 +262,48 @@ class Check(unittest.TestCase):
 
 
 class Platform(unittest.TestCase):
+    def test_skep_lists_every_program_type_that_it_runs_with_both_systems_numbers(self):
+        shown = json.loads(skep("platform", "show", "skep", "--json").stdout)
+        types = {t["name"]: (t["number"], t["windows_number"]) for t in shown["program_types"]}
+        self.assertEqual(types, {"socket_filter": (1, None), "sched_cls": (3, None), "sched_act": (4, None), "xdp": (6, 1),
+                                 "sock_ops": (13, 4), "cgroup_sock_addr": (18, 3), "bind": (None, 2), "process": (None, 6)})
+        helpers = {h["name"]: h for h in shown["helpers"]}
+        rows = [
+            ("get_socket_cookie", 46, 26, set(types)),
+            ("xdp_adjust_head", 44, 0x10000, {"xdp"}),
+            ("sock_ops_get_flow_id", None, 0x10000, {"sock_ops"}),
+            ("process_get_account_domain", None, 0x10002, {"process"}),
+            ("skb_load_bytes", 26, None, {"socket_filter", "sched_cls", "sched_act"}),
+            ("redirect_map", 51, 35, {"xdp", "sock_ops", "cgroup_sock_addr", "bind", "process"}),
+        ]
+        for name, linux, windows, users in rows:
+            helper = helpers[name]
+            self.assertEqual((helper["number"], helper["windows_number"], set(helper["types"])), (linux, windows, users), name)
+        fields = {(f["struct"], f["name"]) for f in shown["fields"]}
+        for structure, name in (("struct bpf_sock_addr", "user_ip4"), ("struct bpf_sock_ops", "remote_port"), ("bind_md_t", "process_id"),
+                                ("process_md_t", "token_sid"), ("bpf_sock_ops_t", "interface_luid")):
+            self.assertIn((structure, name), fields)
+        # Nothing stands behind a socket that is never null, and no program here gets a bpf_sock.
+        self.assertNotIn(("struct bpf_sock_addr", "sk"), fields)
+        self.assertFalse([f for f in fields if f[0] == "struct bpf_sock"])
+        linux = json.loads(skep("platform", "show", "linux-6.12", "--json").stdout)
+        self.assertNotIn("windows_number", linux["helpers"][0])
+
+    def test_types_are_those_of_the_release(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def size_and_text(name):
+                path = os.path.join(folder, "types.btf")
+                self.assertEqual(skep("platform", "types", name, "-o", path).returncode, 0)
+                with open(path, "rb") as file:
+                    return file.read()
+            older, newer, windows = map(size_and_text, ("linux-5.4", "linux-6.12", "windows-ebpf-1.6"))
+            self.assertNotIn(b"egress_ifindex", older)
+            self.assertIn(b"egress_ifindex", newer)
+            self.assertNotIn(b"BPF_FUNC_xdp_load_bytes", older)
+            self.assertIn(b"BPF_FUNC_xdp_load_bytes", newer)
+            self.assertIn(b"BPF_MAP_TYPE_LRU_PERCPU_HASH", older)
+            self.assertNotIn(b"BPF_FUNC_", windows)
+
     def test_every_platform_can_be_shown(self):
         names = [p["name"] for p in json.loads(skep("platform", "list", "--json").stdout)]
         self.assertEqual(names, ["linux-5.4", "linux-5.10", "linux-5.15", "linux-6.1", "linux-6.6", "linux-6.12",

@@ -51,4 +51,120 @@ int gives_up(struct xdp_md *ctx)
 	return *count & 1 ? XDP_TX : XDP_PASS;
 }
 
+// What guards itself: by the helper's number, by the field, by the release.
+struct xdp_md___later {
+	__u32 egress_ifindex;
+} __attribute__((preserve_access_index));
+
+struct nowhere___yet {
+	int it;
+} __attribute__((preserve_access_index));
+
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+SEC("xdp/devmap")
+int guarded(struct xdp_md *ctx)
+{
+	struct xdp_md___later *later = (void *)ctx;
+	__u64 bytes = 0;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_xdp_load_bytes))
+		bpf_xdp_load_bytes(ctx, 0, &bytes, sizeof(bytes));
+	if (bpf_core_field_exists(later->egress_ifindex))
+		bytes += later->egress_ifindex;
+	return bytes & 1 ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp/devmap")
+int unguarded(struct xdp_md *ctx)
+{
+	struct xdp_md___later *later = (void *)ctx;
+
+	return later->egress_ifindex == 7 ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp")
+int by_release(struct xdp_md *ctx)
+{
+	__u64 bytes = 0;
+
+	if (LINUX_KERNEL_VERSION >= ((5 << 16) | (18 << 8)))
+		bpf_xdp_load_bytes(ctx, 0, &bytes, sizeof(bytes));
+	return bytes & 1 ? XDP_DROP : XDP_PASS;
+}
+
+// No table has that type: both ways count, but on eBPF for Windows it is surely not there.
+SEC("xdp")
+int either_way(struct xdp_md *ctx)
+{
+	__u64 bytes = 0;
+
+	if (bpf_core_type_exists(struct nowhere___yet))
+		bpf_xdp_load_bytes(ctx, 0, &bytes, sizeof(bytes));
+	else
+		bytes = bpf_xdp_get_buff_len(ctx);
+	return bytes & 1 ? XDP_DROP : XDP_PASS;
+}
+
+// Verdicts that no constant in r0 shows: in a register over calls, of a function, in the flags of redirect_map.
+SEC("xdp")
+int keeps(struct xdp_md *ctx)
+{
+	int verdict = XDP_ABORTED;
+	__u32 key = 0;
+
+	for (key = 0; key < 3; key++) {
+		__u64 *count = bpf_map_lookup_elem(&seen, &key);
+
+		if (count)
+			verdict = *count == 7 ? XDP_TX : XDP_PASS;
+	}
+	return verdict;
+}
+
+static __attribute__((noinline)) int fate(__u64 *count)
+{
+	return *count == 7 ? XDP_ABORTED : XDP_DROP;
+}
+
+SEC("xdp")
+int asks(struct xdp_md *ctx)
+{
+	__u32 key = ctx->ingress_ifindex;
+	__u64 *count = bpf_map_lookup_elem(&seen, &key);
+
+	return count ? fate(count) : XDP_PASS;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 16);
+	__type(key, __u32);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+SEC("xdp")
+int misses(struct xdp_md *ctx)
+{
+	return bpf_redirect_map(&sockets, ctx->ingress_ifindex, 0);
+}
+
+SEC("xdp")
+int falls_back(struct xdp_md *ctx)
+{
+	return bpf_redirect_map(&sockets, ctx->ingress_ifindex, XDP_PASS);
+}
+
+// Never says it: the number is compared only, and its own function's result is not returned.
+SEC("xdp")
+int never(struct xdp_md *ctx)
+{
+	__u32 key = ctx->ingress_ifindex;
+	__u64 *count = bpf_map_lookup_elem(&seen, &key);
+
+	if (count && fate(count) == XDP_ABORTED)
+		return XDP_DROP;
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -13,7 +13,23 @@ struct NearRow {
 constexpr NearRow near_rows[] = {
 #define NEAREST(missing, present, text) {HelperId::missing, HelperId::present, text},
 #define EQUAL(missing, present) {HelperId::missing, HelperId::present, nullptr},
+#define VERDICT(missing, present, effect, text)
 #include "platform/platforms/nearest.def"
+#undef VERDICT
+#undef NEAREST
+#undef EQUAL
+};
+
+constexpr bool Same = true, Other = false;
+constexpr struct {
+    Verdict missing;
+    NearVerdict near;
+} near_verdicts[] = {
+#define NEAREST(missing, present, text)
+#define EQUAL(missing, present)
+#define VERDICT(missing, present, effect, text) {Verdict::missing, {Verdict::present, effect, text}},
+#include "platform/platforms/nearest.def"
+#undef VERDICT
 #undef NEAREST
 #undef EQUAL
 };
@@ -59,6 +75,12 @@ std::string nearest_helper(const Platform& platform, HelperId id, ProgramType ty
     if (id == HelperId::Loop || id == HelperId::ForEachMapElem) return "a loop whose bound the verifier can see";
     if (id == HelperId::XdpGetBuffLen) return "data_end - data";
     return {};
+}
+
+std::optional<NearVerdict> nearest_verdict(Verdict verdict) {
+    for (const auto& row : near_verdicts)
+        if (row.missing == verdict) return row.near;
+    return std::nullopt;
 }
 
 std::string nearest_map(const Platform& platform, MapType type) {

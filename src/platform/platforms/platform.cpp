@@ -124,6 +124,24 @@ bool only_windows_names(const SectionRow& row) {
            row.text.starts_with("cgroup/listen");
 }
 
+/// Whether some program that `p` runs can read the field there. Nothing stands behind a pointer that is never null.
+bool readable_here(const Platform& p, const FieldRow& row) {
+    if (row.hole != nullptr || row.kind == FieldKind::Socket || row.kind == FieldKind::FlowKeys ||
+        row.kind == FieldKind::TracepointBuffer)
+        return false;
+    return std::ranges::any_of(p.types, [&](const PlatformType& t) {
+        return context_of(t.type) == row.context && (row.readers & program_type_bit(t.type)) != 0;
+    });
+}
+
+/// The program types whose programs may call a helper when they come from eBPF for Windows.
+ProgramSet windows_users(HelperId id) {
+    ProgramSet users = 0;
+    for (const TypeRow& row : type_rows)
+        if (row.windows_id != 0 && windows_helper_number(id, row.type) != 0) users |= program_type_bit(row.type);
+    return users;
+}
+
 /// Fills in what the Linux columns say: everything up to `version` that `offer` wants.
 void fill_linux(Platform& p, Version version, const HostOffer* offer) {
     for (const TypeRow& row : type_rows) {
@@ -133,10 +151,10 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
     for (uint16_t i = 0; i < helper_count; ++i) {
         const auto id = static_cast<HelperId>(i);
         const HelperRow& row = helper(id);
-        const bool callable = row.linux_id != 0 || (offer != nullptr && row.windows_id != 0);
+        const bool callable = row.linux_id != 0 || (offer != nullptr && windows_users(id) != 0);
         if (!callable) continue;
         const bool there = offer != nullptr ? offer->helper(id) : exists(row.since, version);
-        const ProgramSet users = row.linux_id != 0 ? linux_users(id) : every_program_type;
+        const ProgramSet users = (row.linux_id != 0 ? linux_users(id) : 0) | (offer != nullptr ? windows_users(id) : 0);
         if (there) p.helpers.push_back({row.name, row.linux_id, id, row.since, users});
     }
     for (const MapRow& row : map_rows) {
@@ -145,7 +163,7 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
     }
     for (const FieldRow& row : context_fields()) {
         const bool visible = row.linux_bytes != 0 || (offer != nullptr && row.windows_bytes != 0);
-        if (!visible || row.hole != nullptr || (offer != nullptr && !row.hosted)) continue;
+        if (!visible || row.hole != nullptr || (offer != nullptr && !readable_here(p, row))) continue;
         const std::string_view since = field_since(row);
         if (offer == nullptr && !since.empty() && !exists(since, version)) continue;
         const Personality as = row.linux_bytes != 0 ? Personality::Linux : Personality::Windows;
@@ -278,7 +296,13 @@ ProgramSet linux_users(HelperId id) {
         for (uint16_t i = 0; i < helper_count; ++i) all |= helper(static_cast<HelperId>(i)).users;
         return all;
     }();
-    return helper(id).users | ~tabled;
+    static const ProgramSet linux = [] {
+        ProgramSet all = 0;
+        for (const TypeRow& row : type_rows)
+            if (row.linux_id != 0) all |= program_type_bit(row.type);
+        return all;
+    }();
+    return helper(id).users | (linux & ~tabled);
 }
 
 std::string_view field_since(const FieldRow& row) {

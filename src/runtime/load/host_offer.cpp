@@ -55,7 +55,9 @@ platform::HostOffer host_offer() {
     platform::HostOffer offer;
     offer.helper = [](platform::HelperId id) { return helper_functions()[static_cast<size_t>(id)] != nullptr; };
     offer.map = makes_map;
-    offer.type = platform::program_type_hosted;
+    offer.type = [](platform::ProgramType type) {
+        return platform::program_type_host(type) != platform::HostedBy::Nobody;
+    };
     return offer;
 }
 

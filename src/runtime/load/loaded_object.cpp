@@ -55,7 +55,10 @@ Result<Prepared> prepare(object::ObjectSpec& spec, uint32_t index, const LoadOpt
     if (!platform::program_type_hosted(prepared.bound.type) && !options.contexts_from_outside)
         return Error(Errc::Unavailable,
                      fmt::format("nothing here runs {} programs", platform::program_type_name(prepared.bound.type)),
-                     "no hook of that type on this host", "such a program can be verified");
+                     "no hook of that type on this host",
+                     platform::program_type_host(prepared.bound.type) == platform::HostedBy::Contexts
+                         ? "skep run --contexts FILE runs it over contexts that a file describes"
+                         : "such a program can be verified");
     // A context that a file describes has no sockets behind it: a pointer that is never null has nothing to lead to.
     for (size_t at = 0; options.contexts_from_outside && at < prepared.bound.bindings.size(); ++at) {
         const Binding& binding = prepared.bound.bindings[at];
