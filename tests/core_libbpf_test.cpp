@@ -13,7 +13,10 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "object/link.hpp"
 #include "object/relocate.hpp"
@@ -120,6 +123,37 @@ TEST(CoreAgainstLibbpf, OnALayoutOfOurOwn) {
             std::string(SKEP_BINARY_DIR) + "/tests/objects/core_target.btf", compared, refused);
     EXPECT_EQ(compared, 26u);
     EXPECT_EQ(refused, 0u);
+}
+
+/// The table that the next test compares: no kind of relocation without a case in each column. Columns are the
+/// programs' names, kinds what the compiler wrote.
+TEST(CoreMatrix, HasEveryKindInEveryColumn) {
+    const std::string path = std::string(SKEP_BINARY_DIR) + "/tests/objects/core_matrix.o";
+    const auto bytes = contents(path);
+    ASSERT_TRUE(bytes) << path;
+    const auto spec = read_object(as_bytes(*bytes), path);
+    ASSERT_TRUE(spec) << spec.error().to_string();
+    constexpr std::string_view columns[] = {"match", "missing", "ambiguous", "agreed", "flavoured"};
+    std::set<std::pair<btf::CoreKind, std::string_view>> seen;
+    for (size_t i = 0; i < spec->programs.size(); ++i) {
+        const auto linked = link(*spec, i);
+        ASSERT_TRUE(linked) << linked.error().to_string();
+        ASSERT_EQ(linked->core_relocations.size(), 1u) << linked->name << ": a refusal is about one record";
+        for (const std::string_view column : columns)
+            if (linked->name.find("_" + std::string(column)) != std::string::npos)
+                seen.emplace(linked->core_relocations.front().kind, column);
+    }
+    size_t kinds = 0;
+    for (auto kind = btf::CoreKind::FieldByteOffset; kind <= btf::CoreKind::TypeMatches;
+         kind = static_cast<btf::CoreKind>(static_cast<int>(kind) + 1)) {
+        ++kinds;
+        for (const std::string_view column : columns)
+            EXPECT_TRUE(seen.contains({kind, column})) << btf::core_kind_name(kind) << ", " << column;
+    }
+    EXPECT_EQ(kinds, 13u) << "as many as linux/bpf.h has in enum bpf_core_relo_kind";
+    EXPECT_EQ(BPF_CORE_TYPE_MATCHES, 12) << "its last one";
+    std::printf("%zu programs, %zu of %zu places of the table\n", spec->programs.size(), seen.size(),
+                kinds * std::size(columns));
 }
 
 TEST(CoreAgainstLibbpf, EveryKindMatchingMissingAmbiguousAndFlavoured) {

@@ -32,7 +32,7 @@ struct amb { int a; int f : 5; } CORE;
 struct twin { int a; int f : 5; } CORE;
 struct gone { int a; int f : 5; } CORE;
 enum eplain { E_A = 1, E_ABSENT = 2 };
-enum eplain___v9 { F_NONE = 0 };
+enum eplain___v9 { E_A___v9 = 1, E_ABSENT___v9 = 2 };
 enum eamb { X_A = 9 };
 enum etwin { T_A = 9 };
 enum egone { G_A = 9 };
@@ -99,7 +99,9 @@ TYPES(info, 2) /* matches */
 	ENUM(kind, missing_value, eplain, E_ABSENT) \
 	ENUM(kind, missing_type, egone, G_A)     \
 	ENUM(kind, ambiguous, eamb, X_A)         \
-	ENUM(kind, agreed, etwin, T_A)
+	ENUM(kind, agreed, etwin, T_A)           \
+	ENUM(kind, flavoured, eplain___v9, E_A___v9) \
+	ENUM(kind, flavoured_missing, eplain___v9, E_ABSENT___v9)
 ENUMS(0) /* exists */
 ENUMS(1) /* value */
 #endif
