@@ -57,6 +57,24 @@ TEST(Array, ElementsExistAndAreZero) {
     EXPECT_EQ(map->size(), 5u);
 }
 
+TEST(Array, IsNotWrittenByUsersOnceFrozen) {
+    TestLanes lanes;
+    auto map = make_map(lanes, array_def);
+    LaneGuard guard(*lanes);
+    const uint32_t index = 1;
+    const char before[12] = "before", after[12] = "after";
+    ASSERT_TRUE(map->write(&index, before, update_any, guard.lane()).ok());
+    map->freeze();
+    EXPECT_EQ(errno_text(map->write(&index, after, update_any, guard.lane())), "EPERM");
+    EXPECT_EQ(errno_text(map->user_remove(&index, guard.lane())), "EPERM");
+    EXPECT_EQ(errno_text(map->lookup_and_delete(&index, nullptr, guard.lane())), "EPERM");
+    char out[12] = {};
+    ASSERT_TRUE(map->read(&index, out, guard.lane()).ok());
+    EXPECT_STREQ(out, before);
+    // Programs are another matter: BPF_F_RDONLY_PROG's.
+    EXPECT_EQ(errno_text(map->update(&index, after, update_any, guard.lane())), "0");
+}
+
 TEST(Array, UpdatesByTheKernelsRules) {
     TestLanes lanes;
     auto map = make_map(lanes, array_def);

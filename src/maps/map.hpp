@@ -79,7 +79,7 @@ class Map {
     // The user's side (bpf(2)). Values are user_value_size() bytes: one value, or for per-CPU types one per lane, each
     // rounded up to 8 bytes. For maps of maps and program arrays it is the inner object's id (u32).
     uint32_t user_value_size() const;
-    // read, write, lookup_and_delete, user_remove and user_next_key honour BPF_F_RDONLY and BPF_F_WRONLY
+    // read, write, lookup_and_delete, user_remove and user_next_key honour BPF_F_RDONLY, BPF_F_WRONLY and freeze()
     // (NotPermitted).
     virtual Status read(const void* key, void* user_value, uint32_t lane);
     virtual Status write(const void* key, const void* user_value, uint64_t flags, uint32_t lane);
@@ -90,9 +90,13 @@ class Map {
     // What the creation flags allow. The verifier asks for the program's side, as Linux' does: programs are not checked
     // at run time.
     bool user_may_read() const { return (def_.flags & flag_wronly) == 0; }
-    bool user_may_write() const { return (def_.flags & flag_rdonly) == 0; }
+    bool user_may_write() const { return (def_.flags & flag_rdonly) == 0 && !frozen_; }
     bool program_may_read() const { return (def_.flags & flag_wronly_prog) == 0; }
     bool program_may_write() const { return (def_.flags & flag_rdonly_prog) == 0; }
+
+    /// From here on no user writes (BPF_MAP_FREEZE): a verifier may take what programs cannot write either for
+    /// constants. Once, before anybody else sees the map.
+    void freeze() { frozen_ = true; }
 
     // Queue and stack; every other type answers NotSupported. (bpf_map_push_elem, pop, peek)
     virtual Status push(const void* value, uint64_t flags, uint32_t lane);
@@ -130,6 +134,7 @@ class Map {
     RetiredMap retired_;
     uint64_t references_ = 1;
     uint32_t id_ = 0;
+    bool frozen_ = false;
 };
 
 constexpr uint32_t access_flags = flag_rdonly | flag_wronly | flag_rdonly_prog | flag_wronly_prog;

@@ -96,6 +96,11 @@ Result<void> MapInit::apply(const object::ObjectSpec& spec, Backend& backend) co
         const Json::Array* list = entries.as<Json::Array>();
         if (list == nullptr)
             return Error(Errc::Syntax, fmt::format("map \"{}\" needs a list of entries", name)).in_file(path_);
+        if (map.read_only)
+            return Error(Errc::NotPermitted, fmt::format("map \"{}\" is frozen before a program is loaded", name),
+                         "programs are verified, and compiled, with its bytes as constants",
+                         fmt::format("set its variables by name, under \"{}\"", globals_word))
+                .in_file(path_);
         for (size_t i = 0; i < list->size(); ++i) {
             const Json& entry = (*list)[i];
             const Json* key = entry.find("key");

@@ -120,6 +120,7 @@ Result<std::vector<MapRef>> make_maps(const object::ObjectSpec& spec, platform::
         made[i]->set_id(static_cast<uint32_t>(i + 1));
         if (map.origin == object::MapOrigin::Data || map.origin == object::MapOrigin::Kconfig) {
             if (const Status status = fill(*made[i], map); !status.ok()) return map_error(map, status, def);
+            if (map.read_only) made[i]->freeze();
         }
     }
     const LaneGuard lane(*env.lanes);
