@@ -52,6 +52,7 @@ Insn if_signed_above(uint8_t reg, int32_t imm, int16_t distance) {
 struct VerdictMap {
     std::vector<std::pair<int32_t, int32_t>> rows;
     int32_t otherwise = 0;
+    bool whole = false;  ///< the target compares all 64 bits of r0, the program's own system 32
 
     int32_t of(uint32_t number) const {
         for (const auto& [from, to] : rows)
@@ -60,7 +61,7 @@ struct VerdictMap {
     }
 };
 
-std::optional<VerdictMap> verdict_map(ProgramType type, Personality from) {
+std::optional<VerdictMap> verdict_map(ProgramType type, platform::AttachType attach, Personality from) {
     const bool linux = from == Personality::Linux;
     if (type == ProgramType::Xdp) {
         VerdictMap map;
@@ -68,7 +69,12 @@ std::optional<VerdictMap> verdict_map(ProgramType type, Personality from) {
         map.otherwise = linux ? 2 : 1;  // aborted drops, and what Windows does not know drops
         return map;
     }
-    if (type == ProgramType::CgroupSockAddr && !linux) return VerdictMap{{{0, 0}, {1, 1}, {2, 1}}, 0};
+    if (type == ProgramType::CgroupSockAddr && !linux) return VerdictMap{{{0, 0}, {1, 1}, {2, 1}}, 0, true};
+    // Bit 1 is a flag beside Linux' verdict (BPF_RET_BIND_NO_CAP_NET_BIND_SERVICE), and a verdict of Windows'.
+    if (attach == platform::AttachType::Bind4 || attach == platform::AttachType::Bind6)
+        return VerdictMap{{{0, 0}, {1, 1}, {2, 0}, {3, 1}}, 0};
+    // Windows' take any number, Linux' 0 and 1.
+    if (type == ProgramType::SockOps && !linux) return VerdictMap{{{0, 0}, {1, 1}}, 1, true};
     if (type == ProgramType::CgroupSockAddr || type == ProgramType::SockOps) return VerdictMap{};  // the same numbers
     return std::nullopt;
 }
@@ -78,6 +84,7 @@ std::vector<Insn> verdict_code(const VerdictMap& map) {
     std::vector<Insn> code;
     std::vector<std::pair<int32_t, int32_t>> changed;
     std::vector<size_t> to_end;
+    if (map.whole) code.push_back({.op = Op::Mov32X, .dst = 0, .src = 0});
     for (const auto& [from, to] : map.rows) {
         if (from != to) {
             changed.emplace_back(from, to);
@@ -284,7 +291,7 @@ class Translator {
             if (target >= 0 && target < static_cast<int64_t>(leaders.size()))
                 leaders[static_cast<size_t>(target)] = true;
         }
-        const auto verdicts = verdict_map(bound.type, from_);
+        const auto verdicts = verdict_map(bound.type, bound.attach, from_);
         if (!verdicts)
             return Error(Errc::Unsupported, Where{.file = spec_.file, .section = linked.section},
                          fmt::format("verdicts of {} programs cannot be translated yet",

@@ -188,6 +188,28 @@ class Translate(unittest.TestCase):
                 a, b = (next((m["entries"] for m in r["maps"] if m["name"] == name), None) for r in (kernel, ours))
                 self.assertEqual(a, b, (program, name))
 
+    def test_numbers_that_only_one_system_returns_become_what_they_say(self):
+        """Linux' bind hooks keep a flag beside the verdict, where Windows has another verdict; Windows reads half of a result that Linux' verifier reads whole."""
+        contexts = self.path("contexts.json")
+        with open(contexts, "w") as file:
+            json.dump([{"user_family": 2, "user_ip4": f"0a 00 00 {n:02x}"} for n in range(6)], file)
+
+        def verdicts(path, program, engine):
+            out = skep("run", path, "--program", program, "--contexts", contexts, "--deterministic", "1", "--json", "--engine", engine)
+            self.assertEqual(out.returncode, 0, (path, program, out.stdout + out.stderr))
+            return [c["verdict"].removesuffix("_hard") for c in json.loads(out.stdout)["contexts"]]
+
+        no, yes = "reject", "proceed"
+        for name, other, programs in (("verdicts.o", "windows", {"binds": [no, yes, no, yes, no, yes]}),
+                                      ("windows_verdicts.o", "linux", {"binds": [no, yes, yes, no, no, no], "connects": [no, yes, yes, no, no, no]})):
+            there, _ = self.translated(OBJECTS / name, other, "there.o")
+            out = skep("verify", there)
+            self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+            for program, expected in programs.items():
+                for engine in engines():
+                    for path in (OBJECTS / name, there):
+                        self.assertEqual(verdicts(path, program, engine), expected, (path, program, engine))
+
     def test_what_has_no_equivalent_is_refused_at_its_line(self):
         rows = [
             (OBJECTS / "helpers.o", "windows", "has no program type"),
