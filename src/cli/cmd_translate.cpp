@@ -6,6 +6,7 @@
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/json.hpp"
+#include "cli/table.hpp"
 #include "program/personality.hpp"
 #include "program/translate.hpp"
 
@@ -36,6 +37,8 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
     SKEP_TRY(write_file(*out, done->file));
     const TranslationReport& r = done->report;
     if (output.json && *out != "-") {
+        Json replaced = Json::array();
+        for (const std::string& line : r.replaced) replaced.push(line);
         output.print(Json::object()
                          .set("file", *out)
                          .set("from", personality_name(from))
@@ -47,14 +50,16 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
                          .set("verdicts", r.verdicts)
                          .set("results", r.results)
                          .set("map_types", r.map_types)
-                         .set("slots_added", r.slots_added));
+                         .set("slots_added", r.slots_added)
+                         .set("replaced", std::move(replaced)));
     } else if (*out != "-") {
-        output.out(
-            fmt::format("{}: {} to {} ({})\n  programs {}, helper numbers {}, context accesses {}, exits {}, mapped "
-                        "results {}, map "
-                        "types {}; {} instructions added\n",
-                        *out, personality_name(from), *word, target->name, r.programs, r.helper_numbers,
-                        r.context_accesses, r.verdicts, r.results, r.map_types, r.slots_added));
+        output.out(fmt::format("{}: {} to {} ({}), {}\n", *out, personality_name(from), *word, target->name,
+                               count_of(r.programs, "program")));
+        output.out(fmt::format("  {} renumbered, {} of another type; {}, {} and {} of helpers translated; {} added\n",
+                               count_of(r.helper_numbers, "helper call"), count_of(r.map_types, "map"),
+                               count_of(r.context_accesses, "context field"), count_of(r.verdicts, "exit"),
+                               count_of(r.results, "result"), count_of(r.slots_added, "instruction")));
+        for (const std::string& line : r.replaced) output.out("  note: " + line + "\n");
     }
     return exit_done;
 }

@@ -17,8 +17,12 @@ constexpr uint64_t header_bytes = 64, section_header_bytes = 64, symbol_bytes = 
 constexpr uint32_t note_type = 7;  // SHT_NOTE
 constexpr uint32_t symtab_type = elf::section_symtab;
 
-bool is_debug(std::string_view name) {
-    return name.starts_with(".debug_") || name == ".eh_frame" || name == ".llvm_addrsig";
+/// What would speak of the original, and nobody needs. A name alone does not make a section that: code and tables stay.
+bool is_debug(const elf::Section& s) {
+    const bool table = s.type == elf::section_symtab || s.type == elf::section_strtab || s.type == elf::section_rel ||
+                       s.type == elf::section_rela;
+    return (s.name.starts_with(".debug_") || s.name == ".eh_frame" || s.name == ".llvm_addrsig") && !table &&
+           !s.executable();
 }
 
 void append(std::vector<std::byte>& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
@@ -62,7 +66,7 @@ Result<Editor> Editor::open(Bytes file, const ObjectSpec& spec) {
                 Errc::Malformed, from.name, 0, "the section's alignment means nothing",
                 fmt::format("sh_addralign is {}; powers of two up to {} are taken", section.align, largest_align));
         section.bytes.assign(from.bytes.begin(), from.bytes.end());
-        section.dropped = is_debug(from.name);
+        section.dropped = is_debug(from);
         if (from.type == symtab_type) editor.symbol_table_ = static_cast<uint32_t>(i);
         editor.sections_.push_back(std::move(section));
     }

@@ -199,7 +199,9 @@ class Translator {
     }
 
   private:
-    Error no_equivalent(const ProgramNeeds& needs, const Missing& missing) const {
+    /// The first thing that the target lacks; how many more there are is told.
+    Error no_equivalent(const ProgramNeeds& needs, const std::vector<Missing>& all) const {
+        const Missing& missing = all.front();
         Where where;
         where.file = spec_.file;
         where.section = needs.section;
@@ -213,8 +215,16 @@ class Translator {
             where.source_line = site.source_line;
         }
         std::string hint = missing.nearest.empty() ? "" : "nearest there: " + missing.nearest;
+        if (all.size() > 1)
+            hint += fmt::format("{}it lacks {} more: skep check {} --platform {} lists them", hint.empty() ? "" : "; ",
+                                all.size() - 1, spec_.file, target_.name);
+        std::string why;
+        if (missing.since.starts_with("Linux"))
+            why = fmt::format("it exists since {}", missing.since);
+        else if (!missing.since.empty())
+            why = fmt::format("{} alone has it", missing.since);
         return Error(Errc::Rejected, std::move(where), fmt::format("{} has no {}", target_.name, missing.need->name),
-                     missing.since.empty() ? "" : fmt::format("it exists since {}", missing.since), std::move(hint));
+                     std::move(why), std::move(hint));
     }
 
     Error at_insn(const object::LinkedProgram& linked, InsnIndex insn, Errc code, std::string what,
@@ -270,9 +280,13 @@ class Translator {
         SKEP_ASSIGN(const object::LinkedProgram linked, object::link(spec_, index));
         SKEP_ASSIGN(const ProgramNeeds needs, needs_of(spec_, linked, from_));
         const Judgement judgement = judge(needs, target_);
-        if (judgement.fit == Fit::Cannot) return no_equivalent(needs, judgement.missing.front());
+        if (judgement.fit == Fit::Cannot) return no_equivalent(needs, judgement.missing);
         SKEP_ASSIGN(const BoundProgram bound, bind(spec_, linked, {.personality = from_}));
         ++report_.programs;
+        for (const Missing& verdict : judgement.replaced)
+            report_.replaced.push_back(fmt::format("{} says {}, which {} cannot: it becomes {}", linked.name,
+                                                   verdict.need->name.substr(verdict.need->name.find(' ') + 1),
+                                                   target_.name, verdict.nearest));
         functions_.clear();
         for (const object::Subprogram& sub : linked.subprograms) {
             SKEP_ASSIGN(const uint32_t function, function_of(linked, sub));
@@ -683,9 +697,21 @@ class Translator {
         if (*settled != target_.personality)
             return Error(Errc::Unsupported, Where{.file = spec_.file},
                          "the translated object does not look like the target's");
+        const auto lost = [&](std::string_view what) {
+            return say(Error(Errc::Malformed, Where{.file = spec_.file}, fmt::format("it has lost {}", what)));
+        };
+        if (spec->maps.size() != spec_.maps.size()) return lost("a map");
+        if (spec->globals.size() != spec_.globals.size()) return lost("a variable");
+        if (spec->programs.size() != spec_.programs.size()) return lost("a program");
         for (size_t i = 0; i < spec->programs.size(); ++i) {
             auto linked = object::link(*spec, i);
             if (!linked) return say(std::move(linked).error());
+            SKEP_ASSIGN(const object::LinkedProgram original, object::link(spec_, i));
+            if (linked->name != original.name || linked->subprograms.size() != original.subprograms.size() ||
+                linked->maps.size() != original.maps.size() || linked->externs.size() != original.externs.size() ||
+                linked->lines.size() != original.lines.size() ||
+                linked->core_relocations.size() != original.core_relocations.size())
+                return lost(fmt::format("a part of program {}", original.name));
             if (auto bound = bind(*spec, *linked); !bound) return say(std::move(bound).error());
         }
         return {};

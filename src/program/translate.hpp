@@ -23,6 +23,8 @@ struct TranslationReport {
     uint32_t results = 0;   ///< calls whose errors are mapped
     uint32_t map_types = 0;
     uint32_t slots_added = 0;
+    /// Verdicts that the target cannot say, with what they become there: "prog: verdict aborted becomes drop".
+    std::vector<std::string> replaced;
 };
 
 struct Translation {

@@ -7,10 +7,14 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/elf"))
+from objects import Elf  # noqa: E402
+
 COMMAND = os.environ["SKEP_COMMAND"].split()
 BINARY_DIR = pathlib.Path(os.environ["SKEP_BINARY_DIR"])
 OBJECTS = BINARY_DIR / "tests/objects"
@@ -209,6 +213,19 @@ class Translate(unittest.TestCase):
                 for engine in engines():
                     for path in (OBJECTS / name, there):
                         self.assertEqual(verdicts(path, program, engine), expected, (path, program, engine))
+
+    def test_a_name_alone_makes_no_debug_section(self):
+        """Relocations in a table that is named like one, say, are needed all the same (found by the fuzzer)."""
+        for old, new in ((".relxdp", ".debug_rel"), (".symtab", ".debug_symbols"), ("xdp", ".debug_xdp")):
+            path = self.path("named.o")
+            pathlib.Path(path).write_bytes(bytes(Elf(OBJECTS / "profile.o").rename(old, new).bytes))
+            out = skep("translate", path, "--to", "windows", "-o", self.path("there.o"))
+            if new == ".debug_xdp":  # stands for no program type
+                self.assertNotEqual(out.returncode, 0)
+                continue
+            self.assertEqual(out.returncode, 0, out.stderr)
+            out = skep("verify", self.path("there.o"), "--program", "entry")
+            self.assertEqual(out.returncode, 0, (new, out.stdout + out.stderr))
 
     def test_what_has_no_equivalent_is_refused_at_its_line(self):
         rows = [
