@@ -124,7 +124,9 @@ class Contexts(unittest.TestCase):
                 out = self.run_over(path, "one_socket", [row[0] for row in SOCKETS], "--engine", engine)
                 self.assertEqual([c["verdict"] for c in json.loads(out.stdout)["contexts"]], [row[1] for row in SOCKETS], (path, engine))
                 out = self.run_over(path, "socket_name", [row[0] for row in NAMES], "--engine", engine)
-                self.assertEqual([c["r0"] & 0xffffffff for c in json.loads(out.stdout)["contexts"]], [row[1] for row in NAMES], (path, engine))
+                # Linux' loader takes no other answers of sockops than 0 and 1: what is translated for it gives no other.
+                told = [min(row[1], 1) if path == self.path("linux.o") else row[1] for row in NAMES]
+                self.assertEqual([c["r0"] & 0xffffffff for c in json.loads(out.stdout)["contexts"]], told, (path, engine))
 
     def test_programs_of_windows_own_types(self):
         facts = json.loads(skep("doctor", "--json").stdout)
