@@ -6,35 +6,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "engine/native/emit.hpp"
 #include "module/build.hpp"
 #include "module/os/process.hpp"
 #include "program/bind.hpp"
 #include "runtime/load/verify_program.hpp"
+#include "support/golden.hpp"
 #include "support/verifier_cases.hpp"
 
 namespace skep {
 namespace {
 
-constexpr const char* dashes = "----\n";
+using testing::contents, testing::Golden;
 /// The last function of what all texts have before their own part, and the first line of what they have behind it.
 constexpr const char* last_common = "SKEP_INLINE uint64_t cmpxchg64(";
 constexpr const char* first_behind = "/* What a compiler may call";
-bool update = false;
 
 std::filesystem::path folder() { return std::filesystem::path(SKEP_SOURCE_DIR) / "tests/native"; }
-
-std::string contents(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 /// A text's own part, and what stands before and behind it in all texts (but for the first line, which names a file).
 struct Parts {
@@ -74,48 +65,35 @@ Result<std::string> emitted(const std::string& input, const std::string& file) {
 }
 
 std::vector<std::filesystem::path> files() {
-    std::vector<std::filesystem::path> all;
-    for (const auto& entry : std::filesystem::directory_iterator(folder()))
-        if (entry.path().extension() == ".golden" && entry.path().stem() != "common") all.push_back(entry.path());
-    std::ranges::sort(all);
+    auto all = testing::golden_files(folder());
+    std::erase_if(all, [](const auto& path) { return path.stem() == "common"; });
     return all;
 }
 
 class NativeGolden : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(NativeGolden, IsWhatIsEmitted) {
-    const std::string text = contents(GetParam());
-    const size_t cut = std::min(text.find(dashes), text.size());
-    const std::string input = text.substr(0, cut);
-    const auto whole = emitted(input, GetParam().filename().string());
+    const Golden golden(GetParam());
+    const auto whole = emitted(golden.input, GetParam().filename().string());
     ASSERT_TRUE(whole.ok()) << whole.error().to_string();
     const std::string own = parts_of(*whole).own;
     ASSERT_FALSE(own.empty());
-    if (update) {
-        std::ofstream(GetParam(), std::ios::binary) << input << dashes << own;
-        return;
-    }
-    EXPECT_EQ(text.substr(std::min(cut + std::strlen(dashes), text.size())), own);
+    testing::expect_golden(GetParam(), golden, own);
 }
 
-INSTANTIATE_TEST_SUITE_P(Programs, NativeGolden, ::testing::ValuesIn(files()), [](const auto& info) {
-    std::string name = info.param.stem().string();
-    std::ranges::replace(name, '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(Programs, NativeGolden, ::testing::ValuesIn(files()), testing::golden_name);
 
 TEST(NativeGoldens, AreTwentyAndDifferInTheirOwnPartsOnly) {
     EXPECT_GE(files().size(), 20u);
     std::string before;
     for (const auto& path : files()) {
-        const std::string text = contents(path);
-        const auto whole = emitted(text.substr(0, text.find(dashes)), path.filename().string());
+        const auto whole = emitted(Golden(path).input, path.filename().string());
         ASSERT_TRUE(whole.ok()) << whole.error().to_string();
         const std::string common = parts_of(*whole).common;
         if (before.empty()) before = common;
         EXPECT_EQ(before, common) << path;
     }
-    if (update) std::ofstream(folder() / "common.golden", std::ios::binary) << before;
+    if (testing::update_goldens) std::ofstream(folder() / "common.golden", std::ios::binary) << before;
     EXPECT_EQ(contents(folder() / "common.golden"), before);
 }
 
@@ -124,8 +102,7 @@ TEST(NativeGoldens, CompileWithoutAWarning) {
     ASSERT_TRUE(place.ok());
     std::vector<std::string> units;
     for (const auto& path : files()) {
-        const std::string text = contents(path);
-        const auto whole = emitted(text.substr(0, text.find(dashes)), path.filename().string());
+        const auto whole = emitted(Golden(path).input, path.filename().string());
         ASSERT_TRUE(whole.ok()) << whole.error().to_string();
         units.push_back(path.stem().string() + ".c");
         std::ofstream(*place + "/" + units.back()) << *whole;
@@ -152,8 +129,4 @@ TEST(NativeGoldens, CompileWithoutAWarning) {
 }  // namespace
 }  // namespace skep
 
-int main(int argc, char** argv) {
-    ::testing::InitGoogleTest(&argc, argv);
-    skep::update = argc > 1 && std::strcmp(argv[1], "--update") == 0;
-    return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return skep::testing::golden_main(argc, argv); }
