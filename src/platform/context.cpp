@@ -26,99 +26,55 @@ constexpr ProgramSet Lwt = LwtIn | LwtOut | LwtXmit | LwtSeg6local;
 constexpr ProgramSet AnySkb = SocketFilter | Tc | CgroupSkb | Lwt | SkSkb;
 constexpr ProgramSet Any = every_program_type;
 
+/// Where a number lies: for each personality in its own structure, and in the host's.
+struct Place {
+    uint16_t offset, bytes;
+};
+
+/// A row as contexts.def has it: any attach type, the same number for both personalities.
+constexpr FieldRow row_of(ContextKind context, FieldId id, const char* name, Place in_linux, Place in_windows,
+                          Place host, bool hosted, FieldKind kind, ProgramSet readers, ProgramSet writers,
+                          FieldAccess access, const char* hole = nullptr) {
+    return {context,
+            id,
+            name,
+            in_linux.offset,
+            in_linux.bytes,
+            in_windows.offset,
+            in_windows.bytes,
+            host.offset,
+            host.bytes,
+            host.offset,
+            host.bytes,
+            FieldValues::Same,
+            hosted,
+            kind,
+            readers,
+            writers,
+            every_attach_type,
+            every_attach_type,
+            every_attach_type,
+            every_attach_type,
+            access,
+            hole};
+}
+
+// clang-format off
+#define IN_HOST(context, member) {static_cast<uint16_t>(offsetof(HostOf##context, member)), static_cast<uint16_t>(sizeof(HostOf##context::member))}
 constexpr FieldRow plain_rows[] = {
 #define CONTEXT_FIELD(context, name, text, l_off, l_bytes, w_off, w_bytes, member, kind, readers, writers, access) \
-    {ContextKind::context,                                                                                         \
-     FieldId::context##name,                                                                                       \
-     text,                                                                                                         \
-     l_off,                                                                                                        \
-     l_bytes,                                                                                                      \
-     w_off,                                                                                                        \
-     w_bytes,                                                                                                      \
-     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                                     \
-     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                                       \
-     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                                     \
-     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                                       \
-     FieldValues::Same,                                                                                            \
-     true,                                                                                                         \
-     FieldKind::kind,                                                                                              \
-     readers,                                                                                                      \
-     writers,                                                                                                      \
-     every_attach_type,                                                                                            \
-     every_attach_type,                                                                                            \
-     every_attach_type,                                                                                            \
-     every_attach_type,                                                                                            \
-     FieldAccess::access,                                                                                          \
-     nullptr},
+    row_of(ContextKind::context, FieldId::context##name, text, {l_off, l_bytes}, {w_off, w_bytes}, IN_HOST(context, member), true, \
+           FieldKind::kind, readers, writers, FieldAccess::access),
 #define REMOTE_FIELD(context, name, text, l_off, l_bytes, kind, readers, writers, access) \
-    {ContextKind::context,                                                                \
-     FieldId::context##name,                                                              \
-     text,                                                                                \
-     l_off,                                                                               \
-     l_bytes,                                                                             \
-     0,                                                                                   \
-     0,                                                                                   \
-     l_off,                                                                               \
-     l_bytes,                                                                             \
-     l_off,                                                                               \
-     l_bytes,                                                                             \
-     FieldValues::Same,                                                                   \
-     false,                                                                               \
-     FieldKind::kind,                                                                     \
-     readers,                                                                             \
-     writers,                                                                             \
-     every_attach_type,                                                                   \
-     every_attach_type,                                                                   \
-     every_attach_type,                                                                   \
-     every_attach_type,                                                                   \
-     FieldAccess::access,                                                                 \
-     nullptr},
+    row_of(ContextKind::context, FieldId::context##name, text, {l_off, l_bytes}, {0, 0}, {l_off, l_bytes}, false, \
+           FieldKind::kind, readers, writers, FieldAccess::access),
 #define WINDOWS_ONLY(context, name, text, w_off, w_bytes, member, kind, readers, writers, access) \
-    {ContextKind::context,                                                                        \
-     FieldId::context##name,                                                                      \
-     text,                                                                                        \
-     0,                                                                                           \
-     0,                                                                                           \
-     w_off,                                                                                       \
-     w_bytes,                                                                                     \
-     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                    \
-     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                      \
-     static_cast<uint16_t>(offsetof(HostOf##context, member)),                                    \
-     static_cast<uint16_t>(sizeof(HostOf##context::member)),                                      \
-     FieldValues::Same,                                                                           \
-     false,                                                                                       \
-     FieldKind::kind,                                                                             \
-     readers,                                                                                     \
-     writers,                                                                                     \
-     every_attach_type,                                                                           \
-     every_attach_type,                                                                           \
-     every_attach_type,                                                                           \
-     every_attach_type,                                                                           \
-     FieldAccess::access,                                                                         \
-     nullptr},
+    row_of(ContextKind::context, FieldId::context##name, text, {0, 0}, {w_off, w_bytes}, IN_HOST(context, member), false, \
+           FieldKind::kind, readers, writers, FieldAccess::access),
 #define CONTEXT_HOLE(context, name, text, l_off, l_bytes, reason) \
-    {ContextKind::context,                                        \
-     FieldId::context##name,                                      \
-     text,                                                        \
-     l_off,                                                       \
-     l_bytes,                                                     \
-     0,                                                           \
-     0,                                                           \
-     0,                                                           \
-     0,                                                           \
-     0,                                                           \
-     0,                                                           \
-     FieldValues::Same,                                           \
-     false,                                                       \
-     FieldKind::Scalar,                                           \
-     0,                                                           \
-     0,                                                           \
-     every_attach_type,                                           \
-     every_attach_type,                                           \
-     every_attach_type,                                           \
-     every_attach_type,                                           \
-     FieldAccess::Whole,                                          \
-     reason},
+    row_of(ContextKind::context, FieldId::context##name, text, {l_off, l_bytes}, {0, 0}, {0, 0}, false, \
+           FieldKind::Scalar, 0, 0, FieldAccess::Whole, reason),
+// clang-format on
 #include "platform/contexts.def"
 };
 }  // namespace sets
