@@ -57,6 +57,13 @@ class Windows(unittest.TestCase):
         for engine in engines():
             self.assertEqual(self.answers("results", engine), (expected, {"pass": 1}), engine)
 
+    def test_bpf_printk_of_the_header_takes_up_to_three_values(self):
+        for engine in engines():
+            out = skep("run", OBJECT, "--program", "prints", "--pcap", self.one, "--engine", engine, "--json")
+            self.assertEqual(out.returncode, 0, out.stdout + out.stderr)
+            said = json.loads(out.stdout)["printed"]
+            self.assertEqual(said, ["no value", "1 value", "2 3 values", "1 78563412 60 values"], engine)
+
     def test_its_string_and_memory_helpers_work_here(self):
         expected = {1: 5, 2: 34, 4: 34, 7: 1, 8: 65, 9: 1, 10: (1 << 32) + 1}
         for engine in engines():

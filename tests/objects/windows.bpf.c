@@ -94,6 +94,16 @@ int verdicts(xdp_md_t *ctx)
 }
 
 SEC("xdp")
+int prints(xdp_md_t *ctx)
+{
+	bpf_printk("no value");
+	bpf_printk("%d value", 1);
+	bpf_printk("%d %d values", 2, 3);
+	bpf_printk("%u %x %d values", bpf_htons(0x0100), bpf_htonl(0x12345678), (int)(ctx->data_end - ctx->data));
+	return XDP_PASS;
+}
+
+SEC("xdp")
 int view(xdp_md_t *ctx)
 {
 	answer(0, (int64_t)(ctx->data_end - ctx->data));

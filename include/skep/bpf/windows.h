@@ -163,6 +163,40 @@ static uint64_t (*const bpf_get_current_process_start_key)(void) = (void*)33;
 static int64_t (*const bpf_get_current_thread_create_time)(void) = (void*)34;
 static long (*const bpf_redirect_map)(void* map, uint32_t key, uint64_t flags) = (void*)35;
 
+/* bpf_printk("text %d", value): up to three values. */
+#define skep_bpf_printk_of(format, a, b, c, which, ...) which
+#define bpf_printk(...)                                                                                     \
+    skep_bpf_printk_of(__VA_ARGS__, skep_bpf_printk3, skep_bpf_printk2, skep_bpf_printk1, skep_bpf_printk0, \
+                       0)(__VA_ARGS__)
+#define skep_bpf_printk0(text)                               \
+    ({                                                       \
+        static const char skep_format[] = text;              \
+        bpf_trace_printk2(skep_format, sizeof(skep_format)); \
+    })
+#define skep_bpf_printk1(text, a)                               \
+    ({                                                          \
+        static const char skep_format[] = text;                 \
+        bpf_trace_printk3(skep_format, sizeof(skep_format), a); \
+    })
+#define skep_bpf_printk2(text, a, b)                               \
+    ({                                                             \
+        static const char skep_format[] = text;                    \
+        bpf_trace_printk4(skep_format, sizeof(skep_format), a, b); \
+    })
+#define skep_bpf_printk3(text, a, b, c)                               \
+    ({                                                                \
+        static const char skep_format[] = text;                       \
+        bpf_trace_printk5(skep_format, sizeof(skep_format), a, b, c); \
+    })
+
+/* Numbers as packets and addresses have them, as libbpf's bpf_endian.h calls it. */
+#define bpf_htons(x) __builtin_bswap16(x)
+#define bpf_ntohs(x) __builtin_bswap16(x)
+#define bpf_htonl(x) __builtin_bswap32(x)
+#define bpf_ntohl(x) __builtin_bswap32(x)
+#define bpf_cpu_to_be64(x) __builtin_bswap64(x)
+#define bpf_be64_to_cpu(x) __builtin_bswap64(x)
+
 /* Helpers of one program type. */
 static long (*const bpf_xdp_adjust_head)(xdp_md_t* ctx, int delta) = (void*)0x10000;
 static uint64_t (*const bpf_sock_addr_get_current_pid_tgid)(bpf_sock_addr_t* ctx) = (void*)0x10000;
