@@ -190,7 +190,10 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
                          "run it on another engine, or set them in the object before skep compile")
                 .in_file(path);
     const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
-    SKEP_ASSIGN(const uint32_t index, runtime::choose_program(*spec, arguments.text("program")));
+    SKEP_ASSIGN(const uint32_t index,
+                runtime::choose_program(
+                    *spec, arguments.text("program"),
+                    arguments.text("contexts") ? platform::HostedBy::Contexts : platform::HostedBy::Packets));
 
     SKEP_ASSIGN(const uint64_t repeats, arguments.number_in("repeat", 1, UINT64_MAX, 1));
     const std::string event_type = arguments.text_or("event-type", "");

@@ -166,8 +166,9 @@ std::vector<std::string> differences(const Contract& contract, const Contract* o
     number("version of the layout of arrays", contract.layout_version, array_layout_version);
     for (const std::string& type : contract.program_types) {
         const auto known = platform::program_type_from_name(type);
-        if (!known || type != platform::program_type_name(*known) || !platform::program_type_hosted(*known))
-            out.push_back(fmt::format("program type {}: this host has no hook for it", type));
+        if (!known || type != platform::program_type_name(*known) ||
+            platform::program_type_host(*known) == platform::HostedBy::Nobody)
+            out.push_back(fmt::format("program type {}: nothing here runs such programs", type));
     }
     for (const HelperUse& use : contract.helpers) {
         bool found = false;
@@ -189,7 +190,10 @@ std::vector<std::string> differences(const Contract& contract, const Contract* o
             const auto name = field_names().find(static_cast<uint16_t>(row.id));
             if (name == field_names().end() || name->second != use.name) continue;
             found = true;
-            if (row.host_offset != use.offset || row.host_bytes != use.bytes)
+            // Of a number that the host keeps for each personality, either place is one that it has.
+            const bool linux_view = row.host_offset == use.offset && row.host_bytes == use.bytes;
+            const bool windows_view = row.windows_host_offset == use.offset && row.windows_host_bytes == use.bytes;
+            if (!linux_view && !windows_view)
                 out.push_back(fmt::format("context field {}: the module has {}, this host {} bytes at {}", use.name,
                                           text_of_field(use), row.host_bytes, row.host_offset));
         }

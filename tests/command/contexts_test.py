@@ -11,6 +11,7 @@ import unittest
 COMMAND = os.environ["SKEP_COMMAND"].split()
 BINARY_DIR = pathlib.Path(os.environ["SKEP_BINARY_DIR"])
 OBJECTS = BINARY_DIR / "tests/objects"
+CAPTURE = pathlib.Path(__file__).resolve().parent.parent.parent / "examples/traffic/office.pcap"
 INET, INET6 = 2, 10
 # Port numbers as in the packet: big-endian, in the lower half of the 32-bit field.
 CONNECT4 = [
@@ -127,6 +128,57 @@ class Contexts(unittest.TestCase):
                 # Linux' loader takes no other answers of sockops than 0 and 1: what is translated for it gives no other.
                 told = [min(row[1], 1) if path == self.path("linux.o") else row[1] for row in NAMES]
                 self.assertEqual([c["r0"] & 0xffffffff for c in json.loads(out.stdout)["contexts"]], told, (path, engine))
+
+    def test_a_program_as_the_guide_has_it_compiled_with_either_header(self):
+        udp = {"protocol": 17, "user_ip4": "0a 00 00 02", "user_port": "00 35 00 00"}
+        rows = [udp, {**udp, "user_ip4": "0a 00 00 01"}, udp, {**udp, "user_port": "00 36 00 00"}, {**udp, "protocol": 6}]
+        with open(self.path("contexts.json"), "w") as file:
+            json.dump(rows, file)
+        for name, system in (("noted.o", "linux"), ("windows_noted.o", "windows")):
+            self.assertEqual(json.loads(skep("inspect", OBJECTS / name, "--json").stdout)["personality"], system)
+            words = ("run", OBJECTS / name, "--contexts", self.path("contexts.json"), "--deterministic", "1")  # its only program
+            report = json.loads(skep(*words, "--json").stdout)
+            self.assertEqual([c["verdict"] for c in report["contexts"]], ["reject", "proceed", "reject", "proceed", "proceed"], name)
+            self.assertEqual(report["maps"][0]["entries"], [{"key": 0x0200000a, "value": 2}], name)
+            fits = {p["name"]: p["fit"] for p in json.loads(skep("check", OBJECTS / name, "--json").stdout)["programs"][0]["platforms"]}
+            self.assertEqual([fits["linux-6.12"], fits["windows-ebpf-1.6"], fits["skep"]],
+                             ["runs", "runs_after_binding", "runs"] if system == "linux" else ["runs_after_binding", "runs", "runs_after_binding"])
+
+    @unittest.skipUnless(len(COMMAND) == 1 and BINARY_DIR.name != "windows", "modules are built where a C compiler is")
+    def test_native_modules_run_over_contexts_too(self):
+        for name, program, rows in (("noted.o", "names", [{"protocol": 17, "user_port": "00 35 00 00"}, {"protocol": 6}]),
+                                    ("connect.o", "connect4", [row[0] for row in CONNECT4]),
+                                    ("windows_connect.o", "connect6", [row[0] for row in CONNECT6]),
+                                    ("windows_connect.o", "ports", [row[0] for row in PORTS]),
+                                    ("windows_hooks.o", "processes", [row[1] for row in HOOKS if row[0] == "processes"])):
+            module = self.path(name + ".so")
+            made = skep("compile", OBJECTS / name, "-o", module)
+            if made.returncode == 4 and "no C compiler" in made.stderr:
+                self.skipTest(made.stderr)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            with open(self.path("contexts.json"), "w") as file:
+                json.dump(rows, file)
+            words = ("--program", program, "--contexts", self.path("contexts.json"), "--deterministic", "1", "--json")
+            native, plain = skep("run", module, "--allow-unsigned", *words), skep("run", OBJECTS / name, *words)
+            self.assertEqual(native.returncode, 0, (name, native.stdout))
+            native, plain = json.loads(native.stdout), json.loads(plain.stdout)
+            self.assertEqual(native.pop("engine"), "native")
+            plain.pop("engine")
+            self.assertEqual(native, plain, name)
+
+    def test_which_program_runs_over_contexts(self):
+        with open(self.path("contexts.json"), "w") as file:
+            json.dump([{}], file)
+        contexts = ("--contexts", self.path("contexts.json"))
+        rows = [((OBJECTS / "connect.o", *contexts), 2, "several programs that can be run", "connect6 (cgroup/connect6)"),
+                ((OBJECTS / "noted.o", "--pcap", CAPTURE), 4, "no program that a packet hook can run", "--contexts FILE"),
+                ((OBJECTS / "noted.o", "--program", "names", "--pcap", CAPTURE), 4, "nothing here runs cgroup_sock_addr", "--contexts FILE"),
+                ((BINARY_DIR / "examples/balancer.bpf.o", *contexts), 4, "no program that runs over contexts", "sock_addr")]
+        for words, code, *parts in rows:
+            out = skep("run", *words)
+            self.assertEqual(out.returncode, code, out.stdout + out.stderr)
+            for part in parts:
+                self.assertIn(part, out.stderr)
 
     def test_programs_of_windows_own_types(self):
         facts = json.loads(skep("doctor", "--json").stdout)

@@ -77,7 +77,7 @@ class Files(unittest.TestCase):
             self.refused((*words, "--btf", self.folder / "absent"), "could not be opened")
         self.refused((*RUN, "--map-init", empty), "the text is not JSON", "it is empty")
         self.refused((*RUN, "--map-init", noise), "the text is not JSON", "parse error at line 1", "noise")
-        self.refused(("run", OBJECT, "--contexts", noise), "the text is not JSON", "noise")
+        self.refused(("run", BINARY_DIR / "tests/objects/noted.o", "--contexts", noise), "the text is not JSON", "noise")
 
     def test_certificates_and_keys_that_hold_none_are_said_with_their_file(self):
         module, noise, empty = self.folder / "m.so", self.file("noise", b"\x00\xff" * 2000), self.folder / "no-roots"

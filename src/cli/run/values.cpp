@@ -67,7 +67,7 @@ Result<Buffer> hex_bytes(const std::string& text, size_t size, const std::string
         if (!blank) {
             const size_t digit = std::string_view("0123456789abcdefABCDEF").find(c);
             if (c == 0 || digit == std::string_view::npos)
-                return misfit(what, fmt::format("\"{}\" is not a row of hex bytes", text));
+                return misfit(what, fmt::format("\"{}\" is not a row of hex bytes, such as \"0a 00 00 01\"", text));
             value = value * 16 + static_cast<unsigned>(digit < 16 ? digit : digit - 6);
             ++digits;
         }

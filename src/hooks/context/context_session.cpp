@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "platform/context.hpp"
+#include "platform/program_type.hpp"
 
 namespace skep::hooks {
 
@@ -53,9 +54,7 @@ Result<std::unique_ptr<ContextSession>> ContextSession::open(Lanes& lanes, platf
                                                              platform::Personality personality,
                                                              const runtime::Chance& chance,
                                                              const runtime::LogSink& log) {
-    using platform::ProgramType;
-    if (type != ProgramType::CgroupSockAddr && type != ProgramType::SockOps && type != ProgramType::Bind &&
-        type != ProgramType::Process)
+    if (platform::program_type_host(type) != platform::HostedBy::Contexts)
         return Error(Errc::InvalidArgument, "programs of this type do not run on contexts that a file describes");
     std::unique_ptr<ContextSession> session(new ContextSession(lanes, personality));
     session->run_.init(type, lanes.acquire());

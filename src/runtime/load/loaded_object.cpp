@@ -214,7 +214,8 @@ const LoadedProgram* LoadedObject::find(std::string_view name) const {
     return nullptr;
 }
 
-Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name) {
+Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name,
+                                platform::HostedBy way) {
     if (name) {
         const uint32_t index = spec.find_program(*name);
         if (index != object::no_index) return index;
@@ -224,14 +225,14 @@ Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<st
     }
     std::vector<uint32_t> found;
     std::string names;
+    bool described = false;
     for (size_t i = 0; i < spec.programs.size(); ++i) {
         const object::ProgramSpec& program = spec.programs[i];
         const auto meaning = platform::section_meaning(program.section);
         if (!meaning || !program.autoload) continue;
-        using platform::ProgramType;
-        if (meaning->type != ProgramType::Xdp && meaning->type != ProgramType::SchedCls &&
-            meaning->type != ProgramType::SchedAct && meaning->type != ProgramType::SocketFilter)
-            continue;
+        const platform::HostedBy hosting = platform::program_type_host(meaning->type);
+        described = described || hosting == platform::HostedBy::Contexts;
+        if (hosting != way) continue;
         found.push_back(static_cast<uint32_t>(i));
         names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", program.name, program.section);
     }
@@ -248,9 +249,16 @@ Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<st
         if (entries.size() == 1) found = entries;
     }
     if (found.size() == 1) return found[0];
+    if (found.empty() && way == platform::HostedBy::Contexts)
+        return Error(Errc::Unresolved, "the object has no program that runs over contexts from a file", {},
+                     "sock_addr, sock_ops, bind and process programs do; name one with --program if its section says "
+                     "otherwise")
+            .in_file(spec.file);
     if (found.empty())
         return Error(Errc::Unresolved, "the object has no program that a packet hook can run", {},
-                     "xdp, tc and socket programs can be run; name one with --program if its section says otherwise")
+                     described ? "its programs run over contexts that a file describes: --contexts FILE"
+                               : "xdp, tc and socket programs can be run; name one with --program if its section says "
+                                 "otherwise")
             .in_file(spec.file);
     return Error(Errc::InvalidArgument, "the object has several programs that can be run", names,
                  "choose one with --program")

@@ -13,6 +13,7 @@
 #include "base/lane.hpp"
 #include "base/result.hpp"
 #include "object/object_spec.hpp"
+#include "platform/program_type.hpp"
 #include "program/bind.hpp"
 #include "runtime/core/program.hpp"
 #include "runtime/load/engines.hpp"
@@ -100,9 +101,10 @@ class LoadedObject {
     KernelValues kernel_values_;
 };
 
-/// The one program of `spec` that a packet hook can run, when none was named: the only one whose section stands for
-/// xdp, tc or socket_filter and which is loaded by default. Errors: InvalidArgument that lists the candidates,
-/// Unresolved when there is none.
-Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name);
+/// The one program of `spec` that runs here in the asked way (over packets, or over contexts that a file describes),
+/// when none was named: the only one whose section stands for such a type and which is loaded by default.
+/// Errors: InvalidArgument that lists the candidates, Unresolved when there is none.
+Result<uint32_t> choose_program(const object::ObjectSpec& spec, std::optional<std::string_view> name,
+                                platform::HostedBy way = platform::HostedBy::Packets);
 
 }  // namespace skep::runtime
