@@ -199,7 +199,7 @@ constexpr OptionSpec audit_options[] = {
 constexpr Example audit_examples[] = {
     {"skep audit prog.so --root root.pem", "what is inside, who signed it; every check again"},
     {"skep audit prog.so --root root.pem --rebuild", "and whether its code is what its object gives"}};
-constexpr PositionalSpec policy_positionals[] = {{"VERB", "show or check", true, Kind::Text},
+constexpr PositionalSpec policy_positionals[] = {{"VERB", "show or check", true, Kind::Choice, "show|check"},
                                                  {"FILE", "a policy; show without one prints the defaults", false}};
 constexpr Example policy_examples[] = {{"skep policy show", "the built-in policy, as a file"},
                                        {"skep policy check site.policy", "whether a file is well-formed"}};

@@ -266,7 +266,7 @@ Result<int> run_platform(const Arguments& arguments, Output& output) {
 }
 
 constexpr PositionalSpec positionals[] = {
-    {"ACTION", "list, show NAME, diff NAME OTHER, or types NAME", false, Kind::Text},
+    {"ACTION", "list, show NAME, diff NAME OTHER, or types NAME", false, Kind::Choice, "list|show|diff|types"},
     {"NAME", "a platform", false, Kind::Text},
     {"OTHER", "another platform", false, Kind::Text},
 };

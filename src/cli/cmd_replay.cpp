@@ -132,9 +132,10 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend, open_skep(spec, options));
     SKEP_TRY(init.apply(*spec, *backend));
     while (!reader.difference()) {
-        SKEP_ASSIGN(const std::optional<Buffer> packet, reader.next_packet());
-        if (!packet) break;
-        SKEP_TRY(backend->run({Bytes(*packet)}, [](size_t, const PacketReport&) -> Result<void> { return {}; }));
+        auto packet = reader.next_packet();
+        if (!packet) return std::move(packet).error().in_file(path);
+        if (!packet->has_value()) break;
+        SKEP_TRY(backend->run({Bytes(**packet)}, [](size_t, const PacketReport&) -> Result<void> { return {}; }));
     }
     if (!reader.difference()) SKEP_TRY(reader.finish(*spec, *backend));
     reader.expect_end();

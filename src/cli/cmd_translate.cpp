@@ -22,7 +22,7 @@ Result<int> run_translate(const Arguments& arguments, Output& output) {
         return Error(Errc::InvalidArgument, "say for which system, and where to", {},
                      "skep translate prog.o --to windows -o out.o");
     const auto to = *personality_from_name(*word);
-    SKEP_ASSIGN(const PlatformSet set, PlatformSet::open(""));
+    SKEP_ASSIGN(const PlatformSet set, PlatformSet::open(arguments.text_or("platform-file", "")));
     const std::string fallback = to == platform::Personality::Windows ? "windows-ebpf-1.6" : "linux-6.12";
     SKEP_ASSIGN(const platform::Platform* target, set.find(arguments.text_or("platform", fallback)));
     if (target->personality != to || target->binds)
@@ -69,6 +69,7 @@ constexpr OptionSpec options[] = {
     {"--to", Kind::Choice, "linux|windows", "the system whose loader shall take it"},
     {"-o,--output", Kind::Output, "FILE", "where the new object goes"},
     {"--platform", Kind::Text, "NAME", "the release that it must fit (linux-6.12, windows-ebpf-1.6)"},
+    {"--platform-file", Kind::File, "FILE", "JSON that adds a platform of your own"},
     {"--personality", Kind::Choice, "linux|windows", "whose headers it was compiled against, if that cannot be told"},
 };
 constexpr Example examples[] = {

@@ -44,6 +44,7 @@ struct PositionalSpec {
     std::string_view help;
     bool required = true;
     Kind kind = Kind::File;
+    std::string_view choices = {};  ///< with Kind::Choice: "show|check"
 };
 
 struct Example {

@@ -29,6 +29,14 @@ std::string usage_line(const Command& command) {
     return line + " [options]";
 }
 
+/// "list|show" as "list show".
+std::string spaced(std::string_view alternatives) {
+    std::string words(alternatives);
+    for (char& c : words)
+        if (c == '|') c = ' ';
+    return words;
+}
+
 /// "-o, --output FILE"
 std::string option_words(const OptionSpec& option) {
     std::string words;
@@ -130,10 +138,7 @@ std::string bash_completion() {
             std::string action = "return";
             if (is_file(option.kind)) action = "COMPREPLY=($(compgen -f -- \"$cur\")); return";
             if (option.kind == Kind::Choice) {
-                std::string words(option.value);
-                for (char& c : words)
-                    if (c == '|') c = ' ';
-                action = fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); return", words);
+                action = fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); return", spaced(option.value));
             }
             text += fmt::format("        {}) {} ;;\n", pattern, action);
         }
@@ -151,12 +156,16 @@ std::string bash_completion() {
     for (const Command* command : commands()) {
         bool files = false;
         for (const PositionalSpec& p : command->positionals) files = files || p.kind == Kind::File;
+        std::string rest = files ? "COMPREPLY=($(compgen -f -- \"$cur\"))" : ":";
+        if (!command->positionals.empty() && command->positionals[0].kind == Kind::Choice)
+            rest = fmt::format(
+                "if ((COMP_CWORD == i + 1)); then COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); else {}; fi",
+                spaced(command->positionals[0].choices), rest);
         text += fmt::format(
             "        {}) case $cur in -*) COMPREPLY=($(compgen -W \"{}{}\" -- \"$cur\")) ;; *) {} ;; esac ;;\n",
             command->name, words_of(command->options), words_of(global_options()),
             command->name == "help" ? fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))", names.substr(1))
-            : files                 ? "COMPREPLY=($(compgen -f -- \"$cur\"))"
-                                    : ":");
+                                    : rest);
     }
     return text + "    esac\n}\ncomplete -o filenames -F _skep skep\n";
 }
@@ -180,10 +189,7 @@ std::string zsh_option(const OptionSpec& option) {
     if (is_file(option.kind)) action = ":file:_files";
     if (option.kind == Kind::Text || option.kind == Kind::Number) action = ":value:";
     if (option.kind == Kind::Choice) {
-        std::string words(option.value);
-        for (char& c : words)
-            if (c == '|') c = ' ';
-        action = fmt::format(":choice:({})", words);
+        action = fmt::format(":choice:({})", spaced(option.value));
     }
     std::string text;
     for (const std::string& flag : flag_words(std::span(&option, 1)))
@@ -206,7 +212,9 @@ std::string zsh_completion() {
         for (const OptionSpec& option : global_options()) text += zsh_option(option);
         for (const PositionalSpec& p : command->positionals)
             text += fmt::format(" \\\n                '{}:{}:{}'", p.required ? "" : ":", p.name,
-                                p.kind == Kind::File ? "_files" : "");
+                                p.kind == Kind::File     ? "_files"
+                                : p.kind == Kind::Choice ? fmt::format("({})", spaced(p.choices))
+                                                         : "");
         text += " ;;\n";
     }
     return text + "    esac\n}\n_skep \"$@\"\n";

@@ -44,6 +44,12 @@ class Check(unittest.TestCase):
         for site in load["at"]:
             self.assertIn("load_bytes", source[site["line"] - 1])
 
+    def test_a_platform_that_is_asked_for_twice_is_one_column(self):
+        _, report = check("helpers.o", "--program", "moves", "--platform", "linux-6.1,skep,linux-6.1")
+        self.assertEqual([p["name"] for p in report["programs"][0]["platforms"]], ["linux-6.1", "skep"])
+        out = skep("check", OBJECTS / "helpers.o", "--markdown", "--json")
+        self.assertEqual((out.returncode, "two ways" in out.stdout), (2, True), out.stdout)
+
     def test_exit_is_0_where_all_that_was_asked_can(self):
         code, report = check("helpers.o", "--program", "moves", "--platform", "linux-6.1")
         self.assertEqual(code, 0)

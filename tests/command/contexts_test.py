@@ -152,7 +152,7 @@ class Contexts(unittest.TestCase):
                                     ("windows_connect.o", "ports", [row[0] for row in PORTS]),
                                     ("windows_hooks.o", "processes", [row[1] for row in HOOKS if row[0] == "processes"])):
             module = self.path(name + ".so")
-            made = skep("compile", OBJECTS / name, "-o", module)
+            made = skep("compile", OBJECTS / name, "--program", program, "-o", module)
             if made.returncode == 4 and "no C compiler" in made.stderr:
                 self.skipTest(made.stderr)
             self.assertEqual(made.returncode, 0, made.stderr)
@@ -165,6 +165,16 @@ class Contexts(unittest.TestCase):
             self.assertEqual(native.pop("engine"), "native")
             plain.pop("engine")
             self.assertEqual(native, plain, name)
+
+    def test_what_a_run_prints_stands_by_its_context(self):
+        asked = {"protocol": 17, "user_ip4": "0a 00 00 02", "user_port": "00 35 00 00"}
+        with open(self.path("contexts.json"), "w") as file:
+            json.dump([{}, asked], file)
+        for name in ("noted_print.o", "windows_noted_print.o"):
+            words = ("run", OBJECTS / name, "--contexts", self.path("contexts.json"))
+            self.assertEqual(skep(*words).stdout, "0 proceed\n1 reject\n    asked a000002\n", name)
+            report = json.loads(skep(*words, "--json").stdout)
+            self.assertEqual([c["printed"] for c in report["contexts"]], [[], ["asked a000002"]], name)
 
     def test_which_program_runs_over_contexts(self):
         with open(self.path("contexts.json"), "w") as file:

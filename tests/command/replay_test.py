@@ -154,6 +154,7 @@ class Replay(unittest.TestCase):
             code, out, err = skep("replay", record, "--unverified")
             self.assertNotEqual(code, 0)
             self.assertIn(because, err)
+            self.assertIn(record.name, err)
 
 
 command_words = skep

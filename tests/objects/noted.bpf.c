@@ -29,6 +29,9 @@ int names(struct bpf_sock_addr *ctx)
 
 	if (ctx->protocol != 17 || ctx->user_port != bpf_htons(53) || address == bpf_htonl(0x0a000001))
 		return 1;
+#ifdef PRINT
+	bpf_printk("asked %x", bpf_ntohl(address));
+#endif
 	count = bpf_map_lookup_elem(&refused, &address);
 	if (count)
 		*count += 1;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/check/platform_file.hpp"
 #include "runtime/load/host_offer.hpp"
 
@@ -34,7 +36,7 @@ Result<std::vector<const platform::Platform*>> PlatformSet::choose(std::string_v
     while (!names.empty()) {
         const size_t comma = std::min(names.find(','), names.size());
         SKEP_ASSIGN(const platform::Platform* p, find(names.substr(0, comma)));
-        chosen.push_back(p);
+        if (std::ranges::find(chosen, p) == chosen.end()) chosen.push_back(p);
         names.remove_prefix(std::min(comma + 1, names.size()));
     }
     return chosen;

@@ -22,6 +22,9 @@ namespace skep::cli {
 
 namespace {
 
+/// Of one context; --unverified programs may print for ever.
+constexpr size_t most_printed_lines = 1000;
+
 using platform::FieldRow;
 using platform::Personality;
 
@@ -177,10 +180,18 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
     const platform::ProgramType type = program.program->type();
     const auto kind = platform::context_of(type);
     if (!kind) return Error(Errc::Unsupported, "the program's context is in no table");
+    std::vector<std::string> printed;  // by one run
+    const runtime::LogSink sink = {[](void* self, const char* line, size_t bytes) {
+                                       auto& lines = *static_cast<std::vector<std::string>*>(self);
+                                       std::string_view one(line, bytes);
+                                       if (one.ends_with('\n')) one.remove_suffix(1);
+                                       if (lines.size() < most_printed_lines) lines.emplace_back(one);
+                                   },
+                                   &printed};
     SKEP_ASSIGN(const auto session,
                 hooks::ContextSession::open(
                     loaded->lanes(), type, program.program->personality(),
-                    options.seed ? runtime::Chance::from_seed(*options.seed) : runtime::Chance::from_host(), {}));
+                    options.seed ? runtime::Chance::from_seed(*options.seed) : runtime::Chance::from_host(), sink));
     Json all = Json::array();
     std::string out;
     Cookies cookies(*list);
@@ -195,6 +206,7 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
             host.redirect_room = sizeof redirect;
         }
         const Bytes was{reinterpret_cast<const std::byte*>(before.data()), made->bytes}, now = made->context();
+        printed.clear();
         const hooks::ContextResult result = session->run(program.program->entry(), made->context());
         if (result.fault != 0)
             return Error(Errc::Rejected, fmt::format("the run over context {} was ended (fault {})", i, result.fault));
@@ -217,10 +229,16 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
             }
         }
         out += line + "\n";
+        Json lines = Json::array();
+        for (std::string& one : printed) {
+            out += fmt::format("    {}\n", one);
+            lines.push(std::move(one));
+        }
         all.push(Json::object()
                      .set("verdict", platform::verdict_name(result.verdict))
                      .set("r0", result.r0)
-                     .set("changed", std::move(changed)));
+                     .set("changed", std::move(changed))
+                     .set("printed", std::move(lines)));
     }
     Json maps = Json::array();
     for (uint32_t i = 0; i < spec->maps.size(); ++i) {

@@ -369,7 +369,8 @@ Result<std::optional<Buffer>> RecordReader::next_packet() {
     const std::string& line = record_->lines[at_];
     auto packet = bytes_of(std::string_view(line).substr(line.rfind(' ') + 1));
     if (!packet || packet->size() < 14)
-        return Error(Errc::Syntax, fmt::format("a packet of the record is not understood (event {})", at_ + 1));
+        return Error(Errc::Syntax, fmt::format("a packet of the record is not understood (event {})", at_ + 1),
+                     "its line was cut or changed");
     return std::optional<Buffer>(*std::move(packet));
 }
 
