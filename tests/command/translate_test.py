@@ -76,6 +76,30 @@ class Translate(unittest.TestCase):
             for part in a:
                 self.assertEqual(a[part], b[part], (program, engine, part))
 
+    def keeps(self, source, path):
+        """Symbols, maps, variables, functions and types are those of the original; readelf and bpftool see them, too."""
+        before, after = (json.loads(skep("inspect", file, "--json").stdout) for file in (source, path))
+        self.assertEqual(before["btf_ext"], after["btf_ext"])
+        self.assertGreaterEqual(after["btf_types"], before["btf_types"])
+        self.assertEqual(before["license"], after["license"])
+        for part, words in (("maps", ("name", "key_size", "value_size", "max_entries", "key_type", "value_type", "pinning", "read_only", "slots")),
+                            ("globals", ("name", "map", "offset", "size", "type", "value")), ("functions", ("name", "section")),
+                            ("programs", ("name", "section", "autoload", "functions", "externs"))):
+            # A definition that grew stands at its section's end: the order of maps is not kept.
+            one, other = (sorted(([row.get(word) for word in words] for row in report[part]), key=str) for report in (before, after))
+            self.assertEqual(one, other, (path, part))
+        if READELF:
+            def symbols(file):
+                lines = subprocess.run([READELF, "-sW", file], capture_output=True, text=True, check=True).stdout.splitlines()
+                rows = [line.split() for line in lines if " FUNC " in line or " OBJECT " in line]
+                return sorted((row[3], row[4], row[7]) for row in rows if "ebpf_for_windows" not in row[7])
+            self.assertEqual(symbols(source), symbols(path))
+        if BPFTOOL:
+            def named(file):
+                lines = subprocess.run([BPFTOOL, "btf", "dump", "file", file], capture_output=True, text=True, check=True).stdout.splitlines()
+                return {line.split("'")[1] for line in lines if "] FUNC '" in line or "] DATASEC '" in line or "] VAR '" in line}
+            self.assertEqual({n for n in named(source) if "ebpf_for_windows" not in n}, {n for n in named(path) if "ebpf_for_windows" not in n})
+
     def in_order(self, path):
         """Other tools read the file without a word of complaint."""
         if READELF:
@@ -84,6 +108,14 @@ class Translate(unittest.TestCase):
         if BPFTOOL:
             out = subprocess.run([BPFTOOL, "btf", "dump", "file", path], capture_output=True, text=True, check=False)
             self.assertEqual(out.returncode, 0, out.stderr)
+            report = json.loads(skep("inspect", path, "--json").stdout)
+            if report["personality"] == "linux":  # libbpf opens it, and names each program and map
+                out = subprocess.run([BPFTOOL, "gen", "skeleton", path, "name", "translated"], capture_output=True, text=True, check=False)
+                self.assertEqual(out.returncode, 0, out.stderr)
+                names = [("bpf_program", row["name"]) for row in report["programs"]]
+                names += [("bpf_map", row["name"]) for row in report["maps"] if row["origin"] == "btf"]
+                for kind, name in names:
+                    self.assertRegex(out.stdout, rf"struct {kind} \*{name};", path)
 
     def test_an_example_there_and_back(self):
         source = EXAMPLES / "balancer.bpf.o"
@@ -113,6 +145,7 @@ class Translate(unittest.TestCase):
                 back, _ = self.translated(there, second, "back.o")
                 for made in (there, back):
                     self.in_order(made)
+                    self.keeps(EXAMPLES / path, made)
                     self.assert_same(EXAMPLES / path, made, name, *options)
                 if kernel:
                     made = back if second == "linux" else there
@@ -143,6 +176,7 @@ class Translate(unittest.TestCase):
                 continue
             translated += 1
             self.in_order(self.path("other.o"))
+            self.keeps(source, self.path("other.o"))
             before, after = accepted(source), accepted(self.path("other.o"))
             self.assertEqual(before.keys(), after.keys(), source)
             for program, verdict in before.items():
