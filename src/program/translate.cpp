@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "btf/core.hpp"
 #include "btf/edit.hpp"
 #include "isa/disasm.hpp"
 #include "isa/insn.hpp"
@@ -168,6 +169,17 @@ std::optional<Op> store_op(unsigned bytes, bool immediate) {
     }
 }
 
+/// Contexts whose structures both systems have, under one name.
+struct ContextType {
+    std::string_view name;
+    platform::ContextKind context;
+};
+constexpr ContextType context_types[] = {
+    {"xdp_md", platform::ContextKind::Xdp},
+    {"bpf_sock_addr", platform::ContextKind::SockAddr},
+    {"bpf_sock_ops", platform::ContextKind::SockOps},
+};
+
 /// What becomes of one instruction of the file.
 struct SlotEdit {
     std::optional<Insn> replace;
@@ -281,6 +293,7 @@ class Translator {
         SKEP_ASSIGN(const ProgramNeeds needs, needs_of(spec_, linked, from_));
         const Judgement judgement = judge(needs, target_);
         if (judgement.fit == Fit::Cannot) return no_equivalent(needs, judgement.missing);
+        SKEP_TRY(no_context_by_name(linked));
         SKEP_ASSIGN(const BoundProgram bound, bind(spec_, linked, {.personality = from_}));
         ++report_.programs;
         for (const Missing& verdict : judgement.replaced)
@@ -330,6 +343,20 @@ class Translator {
                     SKEP_TRY(note(linked, at, {.replace = {}, .before = verdict_code(*verdicts), .after = {}}));
                 }
             }
+        }
+        return {};
+    }
+
+    /// CO-RE records of a context's type name members by their place in it, and contexts() writes that type anew.
+    Result<void> no_context_by_name(const object::LinkedProgram& linked) const {
+        for (const btf::CoreRecord& record : linked.core_relocations) {
+            const std::string_view name = btf::essential_name(spec_.btf->name(spec_.btf->strip(record.type)));
+            if (std::ranges::find(context_types, name, &ContextType::name) != std::end(context_types))
+                return at_insn(linked, record.insn, Errc::Unsupported,
+                               fmt::format("what struct {} looks like is asked for by name (CO-RE)", name),
+                               "the other system's structure has other members, in another order",
+                               "declare the context without preserve_access_index; skep run and skep verify resolve "
+                               "such records as they are");
         }
         return {};
     }
@@ -611,17 +638,9 @@ class Translator {
     /// Structs of contexts get the target's members, so that type information says what the code does.
     void contexts(btf::BtfEditor& types) {
         const btf::Btf& btf = *spec_.btf;
-        const struct {
-            std::string_view name;
-            platform::ContextKind context;
-        } known[] = {
-            {"xdp_md", platform::ContextKind::Xdp},
-            {"bpf_sock_addr", platform::ContextKind::SockAddr},
-            {"bpf_sock_ops", platform::ContextKind::SockOps},
-        };
         for (btf::TypeId id = 1; id < btf.type_count(); ++id) {
             const btf::Kind kind = btf.type(id).kind;
-            for (const auto& row : known) {
+            for (const ContextType& row : context_types) {
                 if (kind == btf::Kind::Typedef && btf.name(id) == fmt::format("{}_t", row.name) &&
                     target_.personality == Personality::Linux)
                     types.set_name(id, fmt::format("{}_ctx", row.name));
