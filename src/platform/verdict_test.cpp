@@ -42,6 +42,26 @@ TEST(Verdict, NumbersMeanWhatEachSystemMakesOfThem) {
     for (const auto& c : cases) EXPECT_EQ(outcome_of(c.type, c.personality, c.r0, 100).verdict, c.verdict) << c.r0;
 }
 
+// cls_bpf_exec_opcode and tcf_bpf_act, number by number.
+TEST(Verdict, EveryNumberOfTrafficControl) {
+    const struct {
+        int number;
+        Verdict classifier, action;
+    } rows[] = {
+        {-1, Verdict::TcUnspec, Verdict::TcUnspec},    {0, Verdict::TcOk, Verdict::TcOk},
+        {1, Verdict::TcUnspec, Verdict::TcReclassify}, {2, Verdict::TcShot, Verdict::TcShot},
+        {3, Verdict::TcUnspec, Verdict::TcPipe},       {4, Verdict::TcStolen, Verdict::TcUnspec},
+        {5, Verdict::TcUnspec, Verdict::TcUnspec},     {6, Verdict::TcUnspec, Verdict::TcUnspec},
+        {7, Verdict::TcRedirect, Verdict::TcRedirect}, {8, Verdict::TcTrap, Verdict::TcUnspec},
+        {9, Verdict::TcUnspec, Verdict::TcUnspec},
+    };
+    for (const auto& row : rows) {
+        const auto r0 = static_cast<uint64_t>(int64_t{row.number});
+        EXPECT_EQ(outcome_of(ProgramType::SchedCls, Personality::Linux, r0, 60).verdict, row.classifier) << row.number;
+        EXPECT_EQ(outcome_of(ProgramType::SchedAct, Personality::Linux, r0, 60).verdict, row.action) << row.number;
+    }
+}
+
 TEST(Verdict, ASocketFilterKeepsAtMostThePacket) {
     EXPECT_EQ(outcome_of(ProgramType::SocketFilter, Personality::Linux, 99, 100), (Outcome{Verdict::SocketKeep, 99}));
     EXPECT_EQ(outcome_of(ProgramType::SocketFilter, Personality::Linux, 101, 100), (Outcome{Verdict::SocketKeep, 100}));
