@@ -45,6 +45,7 @@ class Collector {
                          fmt::format("section \"{}\" stands for no program type", program_.section),
                          "no system's loader knows this section name", "name the type with --type");
         out_.type = asked ? *asked : meaning->type;
+        out_.attach = meaning && meaning->type == out_.type ? meaning->attach : platform::default_attach(out_.type);
         add(Need::Kind::Type, out_.type, fmt::format("program type {}", platform::program_type_name(out_.type)));
         maps();
         SKEP_TRY(calls());
@@ -290,15 +291,12 @@ class Collector {
                             platform::program_type_name(out_.type)));
             return;
         }
-        const auto meaning = platform::section_meaning(program_.section);
-        const platform::AttachType attach =
-            meaning && meaning->type == out_.type ? meaning->attach : platform::default_attach(out_.type);
         for (const auto& [insn, offset] : accesses_) {
             const platform::FieldRow* field =
                 offset < 0 || offset > UINT16_MAX
                     ? nullptr
                     : platform::find_context_field(*context, out_.personality, static_cast<uint32_t>(offset), out_.type,
-                                                   attach);
+                                                   out_.attach);
             const char* structure = platform::context_type_name(*context, out_.personality);
             if (field == nullptr)
                 at(add(Need::Kind::Field, UnknownNumber{static_cast<uint32_t>(offset)},
@@ -473,6 +471,18 @@ std::optional<Missing> missing_of(const Need& need, const ProgramNeeds& needs, c
         case Need::Kind::Helper: {
             const auto* id = std::get_if<HelperId>(&need.what);
             if (id == nullptr) return out;
+            // An attach type of Linux may lack what its program type has.
+            const bool lacks_under_attach =
+                p.personality == Personality::Linux && needs.personality == Personality::Linux &&
+                needs.attach != platform::AttachType::None &&
+                (platform::helper(*id).users & platform::program_type_bit(needs.type)) != 0 &&
+                !platform::helper_allowed(*id, needs.type, needs.attach);
+            if (lacks_under_attach && p.helper_for_any(*id) != nullptr) {
+                out.since = linux_since(platform::helper(*id).since);
+                out.nearest = fmt::format("it exists there, but not for programs attached to {}",
+                                          platform::attach_type_name(needs.attach));
+                return out;
+            }
             if (p.binds) {
                 // Who may call it there is what the program's own system says.
                 const bool may = needs.personality == Personality::Windows

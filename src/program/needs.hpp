@@ -61,7 +61,8 @@ struct ProgramNeeds {
     std::string section;
     platform::Personality personality = platform::Personality::Linux;
     platform::ProgramType type = platform::ProgramType::SocketFilter;
-    std::vector<Need> needs;  ///< the program type first, then in order of the program
+    platform::AttachType attach = platform::AttachType::None;  ///< None: not told, or it makes no difference
+    std::vector<Need> needs;                                   ///< the program type first, then in order of the program
     /// What could not be looked at, as sentences: "the context of kprobe programs is in no table yet".
     std::vector<std::string> unread;
 };

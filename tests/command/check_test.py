@@ -79,7 +79,8 @@ class Check(unittest.TestCase):
         _, report = check("windows.o", "--program", "strings", "--platform", "linux-6.12,skep")
         lacks = missing(report, "strings", "linux-6.12")
         self.assertEqual(lacks["helper strncat_s"]["since"], "eBPF for Windows")
-        self.assertIn("get_current_uid_gid", lacks["helper is_current_admin"]["nearest"])
+        # get_current_uid_gid would be near, but no xdp program of 6.12 may call it.
+        self.assertIsNone(lacks["helper is_current_admin"]["nearest"])
         self.assertEqual(missing(report, "strings", "skep"), {})
 
     def test_kernel_functions_and_programs_without_a_hook_are_told(self):
@@ -147,6 +148,21 @@ class Check(unittest.TestCase):
         self.assertNotIn("windows", notes["task"][0], "it has no kernel's structures at all")
         self.assertEqual(notes["guarded"] + notes["unguarded"] + notes["by_release"], [])
         self.assertIn("field pid of struct task_struct", missing(report, "task", "windows-ebpf-1.6"))
+
+    def test_who_may_call_a_helper_counts(self):
+        platforms = "linux-5.4,linux-5.15,linux-6.12"
+        rows = [
+            ("knows_result", ["cannot", "cannot", "runs"], None),
+            ("learns_no_result", ["cannot", "cannot", "cannot"], "not for programs attached to cgroup_inet4_getpeername"),
+            ("names_netns", ["cannot", "cannot", "cannot"], "not for sched_cls programs"),
+            ("may_name_netns", ["cannot", "runs", "runs"], None),
+        ]
+        _, report = check("check.o", "--platform", platforms)
+        for program, expected, why in rows:
+            self.assertEqual(list(fits(report, program).values()), expected, program)
+            if why:
+                lacks, = missing(report, program, "linux-6.12").values()
+                self.assertIn(why, lacks["nearest"])
 
     def test_a_kernels_own_types_decide_what_no_table_has(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -167,4 +167,31 @@ int never(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+// An attach type may not do all that its program type may.
+SEC("cgroup/connect4")
+int knows_result(struct bpf_sock_addr *ctx)
+{
+	return bpf_get_retval() == 0;
+}
+
+SEC("cgroup/getpeername4")
+int learns_no_result(struct bpf_sock_addr *ctx)
+{
+	bpf_get_retval();
+	return 1;
+}
+
+// Linux 5.7 has the helper; it came to classifiers after 6.12.
+SEC("tc")
+int names_netns(struct __sk_buff *skb)
+{
+	return bpf_get_netns_cookie(skb) & 1 ? 2 : 0;
+}
+
+SEC("cgroup/connect6")
+int may_name_netns(struct bpf_sock_addr *ctx)
+{
+	return bpf_get_netns_cookie(ctx) & 1;
+}
+
 char LICENSE[] SEC("license") = "GPL";

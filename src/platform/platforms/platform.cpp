@@ -154,7 +154,9 @@ void fill_linux(Platform& p, Version version, const HostOffer* offer) {
         const bool callable = row.linux_id != 0 || (offer != nullptr && windows_users(id) != 0);
         if (!callable) continue;
         const bool there = offer != nullptr ? offer->helper(id) : exists(row.since, version);
-        const ProgramSet users = (row.linux_id != 0 ? linux_users(id) : 0) | (offer != nullptr ? windows_users(id) : 0);
+        ProgramSet users = (row.linux_id != 0 ? linux_users(id) : 0) | (offer != nullptr ? windows_users(id) : 0);
+        for (const TypeRow& type : type_rows)  // no release here is newer
+            if (offer == nullptr && !helper_allowed_in_6_12(id, type.type)) users &= ~program_type_bit(type.type);
         if (there) p.helpers.push_back({row.name, row.linux_id, id, row.since, users});
     }
     for (const MapRow& row : map_rows) {
