@@ -170,6 +170,11 @@ Result<Signer> check_signer(X509* certificate, STACK_OF(X509) * others, const Tr
         const std::string one_digest = certificate_digest(one);
         if (contains(trust.denied_certificates, one_digest))
             return refuse("a certificate of the module's signer is on the list of denied certificates", one_digest);
+        // An authority that may only vouch for others than signers of code.
+        const bool bounded = i > 0 && (X509_get_extension_flags(one) & EXFLAG_XKUSAGE) != 0;
+        if (bounded && (X509_get_extended_key_usage(one) & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0)
+            return refuse("the module's signer does not chain to a trusted root",
+                          fmt::format("{}: a certificate is for another use", who));
         out.chain.push_back(name_text(X509_get_subject_name(one)));
     }
     if (!trust.signers.empty() && !contains(trust.signers, out.digest))

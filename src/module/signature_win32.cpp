@@ -16,8 +16,10 @@
 #include <cstddef>
 #include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/sha256.hpp"
 #include "module/authenticode.hpp"
@@ -119,15 +121,23 @@ int add_certificates(HCERTSTORE store, Bytes pem) {
     return count;
 }
 
-bool may_sign_code(PCCERT_CONTEXT certificate) {
+/// The certificate's extended key usage names one of these.
+bool has_usage(PCCERT_CONTEXT certificate, std::initializer_list<std::string_view> wanted) {
     DWORD size = 0;
     if (!::CertGetEnhancedKeyUsage(certificate, CERT_FIND_EXT_ONLY_ENHKEY_USAGE_FLAG, nullptr, &size)) return false;
     std::vector<uint64_t> room(size / 8 + 1);
     auto* usage = reinterpret_cast<CERT_ENHKEY_USAGE*>(room.data());
     if (!::CertGetEnhancedKeyUsage(certificate, CERT_FIND_EXT_ONLY_ENHKEY_USAGE_FLAG, usage, &size)) return false;
     for (DWORD i = 0; i < usage->cUsageIdentifier; ++i)
-        if (std::string_view(usage->rgpszUsageIdentifier[i]) == szOID_PKIX_KP_CODE_SIGNING) return true;
+        if (std::ranges::find(wanted, std::string_view(usage->rgpszUsageIdentifier[i])) != wanted.end()) return true;
     return false;
+}
+bool may_sign_code(PCCERT_CONTEXT certificate) { return has_usage(certificate, {szOID_PKIX_KP_CODE_SIGNING}); }
+/// An authority without extended key usage vouches for anyone; Wine's chains do not look at one that has it.
+bool may_vouch_for_code(PCCERT_CONTEXT certificate) {
+    const CERT_INFO& info = *certificate->pCertInfo;
+    return ::CertFindExtension(szOID_ENHANCED_KEY_USAGE, info.cExtension, info.rgExtension) == nullptr ||
+           has_usage(certificate, {szOID_PKIX_KP_CODE_SIGNING, szOID_ANY_ENHANCED_KEY_USAGE});
 }
 bool is_authority(PCCERT_CONTEXT certificate) {
     const CERT_EXTENSION* extension = ::CertFindExtension(szOID_BASIC_CONSTRAINTS2, certificate->pCertInfo->cExtension,
@@ -217,6 +227,9 @@ Result<Signer> check_signer(PCCERT_CONTEXT certificate, HCERTSTORE others, const
         const std::string one_digest = digest_text(encoded(one));
         if (contains(trust.denied_certificates, one_digest))
             return refuse("a certificate of the module's signer is on the list of denied certificates", one_digest);
+        if (i > 0 && !may_vouch_for_code(one))
+            return refuse("the module's signer does not chain to a trusted root",
+                          fmt::format("{}: a certificate is for another use", who));
         out.chain.push_back(name_text(one->pCertInfo->Subject));
     }
     // The chain ends in one of the roots that were named, byte by byte, whatever the engine thinks of others.

@@ -206,6 +206,48 @@ class Refusals(unittest.TestCase):
             with self.subTest(signer=keys):
                 self.refused(self.sign(self.plain, keys), because, *self.trust(keys))
 
+    def authority(self, name, extensions, by):
+        """A key and certificate with these extensions, signed by another's; paths without their endings."""
+        path = self.folder / name
+        (path.with_suffix(".ext")).write_text("\n".join(extensions) + "\n")
+        for words in (["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{path}.key", "-out", f"{path}.csr"],
+                      ["x509", "-req", "-in", f"{path}.csr", "-CA", f"{by}.pem", "-CAkey", f"{by}.key", "-set_serial", str(1000 + len(name)),
+                       "-days", "30", "-sha256", "-extfile", f"{path}.ext", "-out", f"{path}.pem"]):
+            done = subprocess.run(["openssl", *words], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def test_authorities_in_between(self):
+        """A chain of three is taken if it is handed on; what stands in the middle has to be an authority, and one for code."""
+        if shutil.which("openssl") is None:
+            self.skipTest("there is no openssl to make certificates with")
+        root = self.keys["good"] / "root"
+        signer = ["basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=codeSigning"]
+        middle = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"]
+        cases = [("good", middle, None),
+                 ("for-code", [*middle, "extendedKeyUsage=codeSigning"], None),
+                 ("for-servers", [*middle, "extendedKeyUsage=serverAuth"], "(?s)does not chain to a trusted root.*for another use"),
+                 ("no-authority", signer, "does not chain to a trusted root")]
+        for name, extensions, because in cases:
+            with self.subTest(middle=name):
+                between = self.authority(f"middle-{name}", extensions, root)
+                leaf = self.authority(f"leaf-{name}", signer, between)
+                path = self.write(self.plain, "to-sign")
+                code, out, err = build("sign", path, "--key", f"{leaf}.key", "--cert", f"{leaf}.pem", "--chain", f"{between}.pem")
+                self.assertEqual(code, 0, out + err)
+                data = path.read_bytes()
+                if because:
+                    self.refused(data, because, *self.trust())
+                    continue
+                code, out, err = skep("audit", self.write(data), *self.trust(), "--json")
+                self.assertEqual(code, 0, err)
+                self.assertEqual(len(json.loads(out)["signer"]["chain"]), 3)
+                self.refused(data, "does not chain to a trusted root", *self.trust("other"))
+                path = self.write(self.plain, "to-sign")
+                code, out, err = build("sign", path, "--key", f"{leaf}.key", "--cert", f"{leaf}.pem")
+                self.assertEqual(code, 0, out + err)
+                self.refused(path.read_bytes(), "does not chain to a trusted root", *self.trust())
+
     def test_the_signature_of_another_file(self):
         if windows:
             other = self.sign(self.modules["flowmon"])
