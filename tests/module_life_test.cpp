@@ -15,6 +15,10 @@
 #include "runtime/core/helpers.hpp"
 #include "runtime/load/loaded_object.hpp"
 
+#if defined(_WIN32)
+#include <windows.h>
+#endif
+
 namespace skep {
 namespace {
 
@@ -91,8 +95,13 @@ uint64_t counted(runtime::LoadedObject& object) {
 }
 
 bool is_mapped(const void* code) {
+#if defined(_WIN32)
+    MEMORY_BASIC_INFORMATION found{};  // other memory may have come to the place
+    return ::VirtualQuery(code, &found, sizeof found) != 0 && found.State == MEM_COMMIT && found.Type == MEM_IMAGE;
+#else
     char bytes[16];
     return skep_os_copy_nofault(bytes, code, sizeof bytes) == sizeof bytes;
+#endif
 }
 
 TEST(ModuleLife, OneImageServesManyInstancesEachWithItsOwnMaps) {
