@@ -8,6 +8,7 @@
 
 #include "cli/run/map_access.hpp"
 #include "cli/run/map_init.hpp"
+#include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
 #include "hooks/kernel/kernel_object.hpp"
 #include "hooks/packet/packet_session.hpp"
@@ -140,39 +141,45 @@ struct Source {
     cli::MapInit init;
 };
 
-/// Code of a verified program, made by other means than the runtime's own.
+/// Code of a verified program for maps and helpers of `link`.
 using Making =
     std::function<Result<std::unique_ptr<engine::CompiledCode>>(const ExecutableProgram&, const engine::LinkTable&)>;
 
-/// An example in this process: its own maps, and an entry of an engine or of native code.
+/// One way to run an example: code that is made, or native code that gets the maps.
+struct Variant {
+    std::string name;
+    Making making;
+    skep_entry native = {};
+    const native_map* native_maps = nullptr;
+};
+
+/// An example in this process, as often as there are variants, all with the same maps: what a hash makes of the keys
+/// and where the maps lie is the same for all of them.
 class Local {
   public:
-    enum class Code : uint8_t { Engine, Native, NativeGcc };
-
-    Local(const Source& source, runtime::EngineKind engine, Code code = Code::Engine, const Making& making = {}) {
+    Local(const Source& source, std::span<const Variant> variants) {
         runtime::LoadOptions options;
-        options.engine = engine;
-        if (making) {
-            options.ready_code = [this, &source, making](
-                                     const BoundProgram& bound,
-                                     const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
-                SKEP_ASSIGN(const ExecutableProgram verified, runtime::verify_program(*source.spec, bound));
-                runtime::LoadOptions::Ready ready;
-                SKEP_ASSIGN(ready.code, making(verified, link));
-                code_bytes_ = ready.code->code_bytes();
-                return ready;
-            };
-        }
+        entries_.resize(variants.size());
+        options.ready_code = [this, &source, variants](
+                                 const BoundProgram& bound,
+                                 const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
+            SKEP_ASSIGN(const ExecutableProgram verified, runtime::verify_program(*source.spec, bound));
+            for (size_t i = 0; i < variants.size(); ++i) {
+                if (!variants[i].making) continue;
+                SKEP_ASSIGN(std::unique_ptr<engine::CompiledCode> code, variants[i].making(verified, link));
+                entries_[i] = code->entry();
+                codes_.push_back(std::move(code));
+            }
+            runtime::LoadOptions::Ready ready;  // the object wants code of its own
+            SKEP_ASSIGN(ready.code, engine::jit::compile(verified, link));
+            return ready;
+        };
         object_ = must(runtime::LoadedObject::load(source.spec, options));
-        const runtime::LoadedProgram& program = object_->programs().front();
-        instructions_ = program.instructions;
-        entry_ = program.program->entry();
-        if (code == Code::Native) {
-            entry_ = source.example.native;
-            hand_over_maps(source, source.example.native_maps);
-        } else if (code == Code::NativeGcc) {
-            entry_ = source.example.native_gcc;
-            hand_over_maps(source, source.example.native_gcc_maps);
+        instructions_ = object_->programs().front().instructions;
+        for (size_t i = 0; i < variants.size(); ++i) {
+            if (variants[i].native_maps == nullptr) continue;
+            entries_[i] = variants[i].native;
+            hand_over_maps(source, variants[i].native_maps);
         }
         MapFiller filler([this](uint32_t i) { return object_->map(i); }, object_->lanes());
         must_do(source.init.apply(*source.spec, filler));
@@ -183,37 +190,47 @@ class Local {
         session_ = must(
             hooks::PacketSession::open(object_->lanes(), source.example.type, platform::Personality::Linux, settings));
         verdicts_ = first_hash;
-        pass(entry_,
-             [this](const hooks::PacketResult& r) { verdicts_ = mixed(verdicts_, static_cast<uint32_t>(r.r0)); });
-        for (int i = 0; i < warming_passes; ++i) pass(entry_, [](const hooks::PacketResult&) {});
+        passes(entries_.front(), 1,
+               [this](const hooks::PacketResult& r) { verdicts_ = mixed(verdicts_, static_cast<uint32_t>(r.r0)); });
+        passes(entries_.front(), warming_passes, ignore);
     }
 
     size_t instructions() const { return instructions_; }
-    size_t code_bytes() const { return code_bytes_; }
-    /// Of all packets, with maps as they were loaded.
+    size_t code_bytes(size_t variant) const { return codes_[variant]->code_bytes(); }
+    /// Of the first variant and all packets, with maps as they were loaded.
     uint32_t verdicts() const { return verdicts_; }
 
-    double run(uint64_t times) {
-        const auto ignore = [](const hooks::PacketResult&) {};
-        const uint64_t passes = 1 + times / traffic().packets.size();
-        pass(entry_, ignore);
+    double run(size_t variant, uint64_t times) {
+        const uint64_t count = 1 + times / traffic().packets.size();
+        passes(entries_[variant], 1, ignore);
         double inside = 0;
-        for (uint64_t i = 0; i < passes; ++i) inside += pass(entry_, ignore) - pass(empty, ignore);
-        return inside / static_cast<double>(passes * traffic().packets.size());
+        for (uint64_t done = 0; done < count; done += together) {
+            const uint64_t now = std::min(together, count - done);
+            inside += passes(entries_[variant], now, ignore) - passes(empty, now, ignore);
+        }
+        return inside / static_cast<double>(count * traffic().packets.size());
     }
 
   private:
+    /// Passes between two looks at the clock: its own time counts little, and no ring is full before somebody reads it.
+    static constexpr uint64_t together = 16;
     static constexpr skep_entry empty = {[](void*, skep_runtime_context*, const void*) -> uint64_t { return 2; },
                                          nullptr};
+    static void ignore(const hooks::PacketResult&) {}
 
     template <typename Each>
-    double pass(const skep_entry& entry, Each each) {
-        const double start = processor_time();
-        session_->run_batch(entry, traffic().packets, [&](size_t, const hooks::PacketResult& r) { each(r); });
-        const double ns = processor_time() - start;
-        // Somebody reads the events, but not in the program's time.
-        for (maps::Ringbuf* ring : rings_)
-            (void)ring->consume([](void*, const void*, uint32_t) { return 0; }, nullptr, UINT64_MAX, nullptr);
+    double passes(const skep_entry& entry, uint64_t count, Each each) {
+        double ns = 0;
+        for (uint64_t done = 0; done < count; done += together) {
+            const uint64_t now = std::min(together, count - done);
+            const double start = processor_time();
+            for (uint64_t i = 0; i < now; ++i)
+                session_->run_batch(entry, traffic().packets, [&](size_t, const hooks::PacketResult& r) { each(r); });
+            ns += processor_time() - start;
+            // Somebody reads the events, but not in the program's time.
+            for (maps::Ringbuf* ring : rings_)
+                (void)ring->consume([](void*, const void*, uint32_t) { return 0; }, nullptr, UINT64_MAX, nullptr);
+        }
         return ns;
     }
 
@@ -225,13 +242,31 @@ class Local {
         }
     }
 
+    std::vector<std::unique_ptr<engine::CompiledCode>> codes_;  // outlive the object, whose maps they name
     std::unique_ptr<runtime::LoadedObject> object_;
     std::unique_ptr<hooks::PacketSession> session_;
     std::vector<maps::Ringbuf*> rings_;
-    skep_entry entry_{};
-    size_t instructions_ = 0, code_bytes_ = 0;
+    std::vector<skep_entry> entries_;
+    size_t instructions_ = 0;
     uint32_t verdicts_ = 0;
 };
+
+/// The columns of one example. Results are those of fresh maps, each column's own.
+std::vector<Column> columns_of(const Source& source, std::span<const Variant> variants,
+                               std::shared_ptr<Local>* shared) {
+    std::vector<Column> columns;
+    for (const Variant& variant : variants) {
+        Column column;
+        column.name = variant.name;
+        const uint32_t verdicts = Local(source, std::span(&variant, 1)).verdicts();
+        column.result = [verdicts] { return verdicts; };
+        columns.push_back(std::move(column));
+    }
+    *shared = std::make_shared<Local>(source, variants);  // the last one: native code keeps its maps
+    for (size_t i = 0; i < columns.size(); ++i)
+        columns[i].run = [local = *shared, i](uint64_t times) { return local->run(i, times); };
+    return columns;
+}
 
 /// An example in the running kernel, loaded and test-run.
 class InKernel {
@@ -274,15 +309,6 @@ class InKernel {
     uint32_t verdicts_ = 0;
 };
 
-template <typename Where>
-Column column_of(const char* name, std::shared_ptr<Where> where) {
-    Column column;
-    column.name = name;
-    column.result = [where] { return where->verdicts(); };
-    column.run = [where](uint64_t times) { return where->run(times); };
-    return column;
-}
-
 }  // namespace
 
 std::vector<ModuleColumn> module_columns() {
@@ -316,54 +342,65 @@ Source source_of(const std::string& name) {
 
 void example_facts(const std::string& name, FactTable& table, int rounds) {
     const Source source = source_of(name);
-    std::vector<Column> columns;
+    std::vector<Variant> variants;
+    for (const FactKind& kind : fact_kinds())
+        variants.push_back({kind.name, [&kind](const ExecutableProgram& program, const engine::LinkTable& link) {
+                                return engine::jit::compile(without(program, kind), link);
+                            }});
+    std::shared_ptr<Local> local;
+    std::vector<Column> columns = columns_of(source, variants, &local);
     std::vector<size_t> bytes;
-    for (const FactKind& kind : fact_kinds()) {
-        const auto local =
-            std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Engine,
-                                    [&kind](const ExecutableProgram& program, const engine::LinkTable& link) {
-                                        return engine::jit::compile(without(program, kind), link);
-                                    });
-        columns.push_back(column_of(kind.name, local));
-        bytes.push_back(local->code_bytes());
-    }
+    for (size_t i = 0; i < variants.size(); ++i) bytes.push_back(local->code_bytes(i));
     table.row(name, columns, bytes, rounds);
 }
 
 ExampleRow example_row(const std::string& name) {
     const Source source = source_of(name);
+    const Example& example = source.example;
     ExampleRow row;
     row.name = name;
-    const auto jit = std::make_shared<Local>(source, runtime::EngineKind::Jit);
-    row.instructions = jit->instructions();
-    row.columns.push_back(
-        column_of("native", std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Native)));
-    row.columns.push_back(column_of("jit", jit));
-    row.columns.push_back(column_of("interp", std::make_shared<Local>(source, runtime::EngineKind::Interpreter)));
-    if (source.example.native_gcc.function != nullptr)
-        row.columns.push_back(
-            column_of("native-gcc", std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::NativeGcc)));
+    std::vector<Variant> variants;
+    variants.push_back({"native", {}, example.native, example.native_maps});
+    variants.push_back({"jit", [](const ExecutableProgram& program, const engine::LinkTable& link) {
+                            return engine::jit::compile(program, link);
+                        }});
+    variants.push_back({"interp", [](const ExecutableProgram& program, const engine::LinkTable& link) {
+                            return engine::interp::compile(program, link);
+                        }});
+    if (example.native_gcc.function != nullptr)
+        variants.push_back({"native-gcc", {}, example.native_gcc, example.native_gcc_maps});
     for (const ModuleColumn& column : module_columns()) {
         if (!module::find_compiler({.target = *module::host_target(), .cpu = column.cpu, .compiler = column.compiler}))
             continue;
-        const auto build = [&column](const ExecutableProgram& program,
-                                     const engine::LinkTable& link) -> Result<std::unique_ptr<engine::CompiledCode>> {
-            const module::DirectProgram one{&program, &link};
-            SKEP_ASSIGN(auto built, module::compile_direct(std::span(&one, 1), column.options()));
-            return std::move(built.front());
-        };
-        row.columns.push_back(column_of(
-            column.name, std::make_shared<Local>(source, runtime::EngineKind::Jit, Local::Code::Engine, build)));
+        // One image, mapped for each set of maps: layouts of maps are the object's.
+        const auto image = std::make_shared<module::Buffer>();
+        variants.push_back({column.name,
+                            [column, image](const ExecutableProgram& program, const engine::LinkTable& link)
+                                -> Result<std::unique_ptr<engine::CompiledCode>> {
+                                const module::DirectProgram one{&program, &link};
+                                const std::span<const module::DirectProgram> all(&one, 1);
+                                if (image->empty()) {
+                                    SKEP_ASSIGN(*image, module::build_direct(all, column.options()));
+                                }
+                                SKEP_ASSIGN(auto built, module::load_direct(*image, all, column.options()));
+                                return std::move(built.front());
+                            }});
     }
+    std::shared_ptr<Local> local;
+    row.columns = columns_of(source, variants, &local);
+    row.instructions = local->instructions();
     auto kernel = hooks::KernelObject::load(*source.spec, source.file, source.program, source.example.type);
     if (kernel) {
         const auto in_kernel = std::make_shared<InKernel>(source, *std::move(kernel));
-        row.columns.push_back(column_of("kernel", in_kernel));
-        row.columns.back().every = kernel_rounds;
-        if (in_kernel->changes_packets()) {
+        Column column;
+        column.name = "kernel";
+        column.result = [in_kernel] { return in_kernel->verdicts(); };
+        column.every = kernel_rounds;
+        if (in_kernel->changes_packets())
             row.kernel_reason = name + " changes its packets, so the kernel cannot repeat its runs";
-            row.columns.back().run = nullptr;
-        }
+        else
+            column.run = [in_kernel](uint64_t times) { return in_kernel->run(times); };
+        row.columns.push_back(std::move(column));
     } else {
         row.kernel_reason = kernel.error().to_string();
     }

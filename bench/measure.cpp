@@ -44,23 +44,38 @@ double measure(std::vector<Column>& columns, int rounds) {
         const double sample_ns = first_sample_ns * (1 << tried);
         const int count = rounds + rounds * tried / 2;
         std::vector<std::vector<double>> samples(columns.size()), ratios(columns.size());
+        const auto sample = [&](size_t i) {
+            const auto times = static_cast<uint64_t>(std::clamp(sample_ns / one[i], 1.0, 1e6));
+            return columns[i].run(times);
+        };
         for (int round = 0; round < count; ++round) {
-            for (size_t i = 0; i < columns.size(); ++i) {
-                if (!columns[i].run || round % columns[i].every != 0) continue;
-                const auto times = static_cast<uint64_t>(std::clamp(sample_ns / one[i], 1.0, 1e6));
-                samples[i].push_back(columns[i].run(times));
-                ratios[i].push_back(samples[i].back() / samples[columns[i].base].back());
+            for (size_t n = 0; n < columns.size(); ++n) {
+                // There and back: no column always comes behind the same other, nor behind its base.
+                const bool back = round % 2 != 0;
+                const size_t i = back ? columns.size() - 1 - n : n, base = columns[i].base;
+                if (!columns[i].run || round / 2 % columns[i].every != 0) continue;
+                if (i == base) {
+                    ratios[i].push_back(1);
+                    continue;
+                }
+                double own = 0, beside = 0;
+                if (back) own = sample(i);
+                beside = sample(base);
+                if (!back) own = sample(i);
+                samples[i].push_back(own);
+                samples[base].push_back(beside);
+                ratios[i].push_back(own / beside);
             }
         }
         double spread = 0;
-        for (const auto& of_column : samples)
+        for (const auto& of_column : ratios)
             if (!of_column.empty()) spread = std::max(spread, spread_of(of_column));
         if (tried == 0 || spread < best) {
             best = spread;
             for (size_t i = 0; i < columns.size(); ++i) {
                 if (samples[i].empty()) continue;
                 columns[i].median = median_of(samples[i]);
-                columns[i].spread = spread_of(samples[i]);
+                columns[i].spread = spread_of(ratios[i]);
                 columns[i].ratio = median_of(ratios[i]);
             }
         }

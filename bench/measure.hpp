@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How rows of skep_bench are measured. Rounds go through all columns in turn, so that a change of the machine's clock
-// meets all of them; a column is the median of its rounds; a row that spreads is measured again, with longer and more
-// rounds.
+// How rows of skep_bench are measured. Rounds go through all columns in turn, there and back, each right beside a run
+// of what its ratio is to, so that a change of the machine's clock meets both; a column is the median of its rounds,
+// its ratio the median of the rounds' ratios; a row whose ratios spread is measured again, with longer and more rounds.
 #pragma once
 
 #include <functional>
@@ -23,13 +23,13 @@ struct Column {
     size_t base = 0;  ///< the column, before this one, that its ratio is to
 
     double median = 0;  ///< ns
-    double spread = 0;  ///< distance of the quartiles over the median
+    double spread = 0;  ///< of the ratios: distance of the quartiles over the median
     double ratio = 0;   ///< to the base: median of the rounds' own ratios
 };
 
 constexpr double accepted_spread = 0.10;
 
-/// Fills in medians, spreads and ratios; the largest spread. At most five tries, the best of which counts.
+/// Fills in medians, spreads and ratios; the largest spread of ratios. At most five tries, the best of which counts.
 double measure(std::vector<Column>& columns, int rounds);
 
 double median_of(std::vector<double> values);
