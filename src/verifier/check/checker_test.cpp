@@ -74,6 +74,34 @@ TEST(Checker, SaysWhatIsNeverExecuted) {
     EXPECT_TRUE(program->facts()[3].reachable);
 }
 
+TEST(Checker, SaysWhetherOnlyWrittenBytesOfTheStackAreRead) {
+    struct Case {
+        const char* text;
+        bool written;
+    };
+    for (const Case& one : {
+             Case{"r0 = 0\nexit\n", true},
+             Case{"*(u64 *)(r10 - 8) = 1\nr0 = *(u64 *)(r10 - 8)\nexit\n", true},
+             Case{"*(u32 *)(r10 - 8) = 1\n*(u32 *)(r10 - 4) = 1\nr0 = *(u64 *)(r10 - 8)\nexit\n", true},
+             Case{"r0 = *(u64 *)(r10 - 8)\nexit\n", false},
+             Case{"*(u32 *)(r10 - 8) = 1\nr0 = *(u64 *)(r10 - 8)\nexit\n", false},
+             Case{"r1 = 1\nlock *(u64 *)(r10 - 8) += r1\nr0 = 0\nexit\n", false},
+             Case{"*(u64 *)(r10 - 8) = 0\nr1 = 1\nlock *(u64 *)(r10 - 8) += r1\nr0 = 0\nexit\n", true},
+             // Written on one way only.
+             Case{"call 7\nif r0 == 0 goto +1\n*(u64 *)(r10 - 8) = 1\nr0 = *(u64 *)(r10 - 8)\nexit\n", false},
+             // Somewhere in four bytes, of which one is read.
+             Case{"call 7\nr0 &= 3\nr1 = r10\nr1 += r0\n*(u8 *)(r1 - 8) = 1\nr0 = *(u8 *)(r10 - 8)\nexit\n", false},
+         }) {
+        Subject subject = subject_of(one.text);
+        if (std::string_view(one.text).starts_with("call"))
+            testing::bind_helper(subject, 0, platform::HelperId::GetPrandomU32);
+        Certificate c = certify(subject);
+        const auto program = Checker(subject).complete(c);
+        ASSERT_TRUE(program) << one.text << why(program);
+        EXPECT_EQ(program->facts().front().stack_written, one.written) << one.text;
+    }
+}
+
 TEST(Checker, AcceptsACountedLoopByItsMeasure) {
     const Subject subject = subject_of(counted);
     Certificate c = certify(subject, generalise_counted);

@@ -80,6 +80,11 @@ std::optional<uint8_t> known_byte(const State& s, const Cell& cell, unsigned i) 
 
 }  // namespace
 
+bool Inclusion::take_unset() {
+    took_unset_ = true;
+    return options_.allow_unset_stack && options_.allow_pointer_leaks;
+}
+
 bool Inclusion::pair_cell(const Cell& t, const Cell& s) {
     // An unset byte can be read as a number where the platform allows it; under no-leak rules it must then not hide an
     // address. Without such reads it can only be overwritten.
@@ -94,9 +99,7 @@ bool Inclusion::pair_cell(const Cell& t, const Cell& s) {
                 }
                 break;
             case Byte::Misc:
-                if (s.kind[i] == Byte::Unset && !(may_read_unset && options_.allow_pointer_leaks)) {
-                    return no("a stack byte is not written");
-                }
+                if (s.kind[i] == Byte::Unset && !take_unset()) return no("a stack byte is not written");
                 // Where addresses may become visible, a byte of one is some number: nothing is claimed of it, and an
                 // access through a number is refused.
                 if (s.kind[i] == Byte::Part && tainted && !options_.allow_pointer_leaks) {
@@ -126,9 +129,7 @@ bool Inclusion::pair_cell(const Cell& t, const Cell& s) {
         const unsigned part = t.detail[i];
         if (part >= 8 || (named >> part & 1) != 0) return no("a stack cell is not one value");
         named |= 1u << part;
-        if (s.kind[i] == Byte::Unset && !(may_read_unset && options_.allow_pointer_leaks)) {
-            return no("a stack byte is not written");
-        }
+        if (s.kind[i] == Byte::Unset && !take_unset()) return no("a stack byte is not written");
         if (const auto byte = known_byte(*s_, s, i))
             made.bits.value |= uint64_t{*byte} << (8 * part);
         else

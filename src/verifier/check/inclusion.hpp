@@ -44,6 +44,8 @@ class Inclusion {
     /// Work done so far, in comparisons of forms and facts: a hostile certificate must not get much of it for its
     /// bytes.
     uint64_t work() const { return work_; }
+    /// Whether any answer so far rests on the policy that unset bytes of the stack may be read.
+    bool took_unset() const { return took_unset_; }
     /// sigma of a form over `t`'s symbols, after `holds` gave true.
     std::optional<Val> image(const Val& form) const;
 
@@ -60,6 +62,7 @@ class Inclusion {
     void pair(const Val& t, const Val& s) { pending_.push_back({t, s}); }
     bool pair_locations();
     bool pair_frame(const Frame& t, const Frame& s);
+    bool take_unset();
     bool pair_cell(const Cell& t, const Cell& s);
     bool pair_resources();
     bool solve();
@@ -80,6 +83,7 @@ class Inclusion {
     std::vector<Pair> pending_;
     const char* why_ = "";
     uint64_t work_ = 0;
+    bool took_unset_ = false;
 };
 
 }  // namespace skep::verifier::check

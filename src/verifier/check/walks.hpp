@@ -75,6 +75,7 @@ class Walks {
     size_t next_target_ = 0;  ///< of the disjunct under execution
     uint64_t steps_ = 0;
     uint32_t frames_ = 1;
+    bool unset_stack_ = false;  ///< a walk's step read, or took for written, what may be unset
 };
 
 }  // namespace skep::verifier::check

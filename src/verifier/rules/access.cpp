@@ -246,7 +246,7 @@ bool Executor::load_from(const Target& t, unsigned bytes, bool sign_extend, unsi
                     "a stack access of " + std::to_string(bytes) + " bytes at r10" + std::to_string(*t.constant),
                     insn_.src);
             }
-            if (!may_read_unset() && !stack_is_set(t, bytes)) {
+            if (!stack_is_readable(t, bytes)) {
                 return fail(Rule::UnsetStack, "bytes of the stack are read that were not written", insn_.src);
             }
             if (!keeps_addresses_whole(t, bytes, insn_.src)) return false;
@@ -367,6 +367,8 @@ bool Executor::atomic() {
     if (t.region.kind == RegionKind::Stack) {
         if (!subject_.options.allow_pointer_leaks && stack_holds_address(t, bytes))
             return fail(Rule::PointerLeak, "an atomic operation on an address", insn_.dst);
+        if (!stack_is_readable(t, bytes))
+            return fail(Rule::UnsetStack, "bytes of the stack are read that were not written", insn_.dst);
         const Val held = read_stack(t, bytes);
         if (!is_tainted(s, held)) before = held;
         write_stack(t, bytes, fresh(loaded_number(bytes)));

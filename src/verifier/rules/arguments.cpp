@@ -108,7 +108,7 @@ bool HelperCall::memory(unsigned reg, const Val& v, const Val& size, Access acce
         if (!x.subject_.options.allow_pointer_leaks && x.stack_holds_address(t, bytes)) {
             return x.fail(Rule::PointerLeak, name + " gets memory that holds an address", static_cast<int>(reg));
         }
-        if (x.may_read_unset() || x.stack_is_set(t, bytes)) return true;
+        if (x.stack_is_readable(t, bytes)) return true;
         return x.fail(Rule::UnsetStack, name + " reads bytes of the stack that were not written",
                       static_cast<int>(reg));
     }

@@ -78,6 +78,8 @@ class Executor {
     /// Some number in each of `bytes` bytes; the first `written` of them were certainly stored.
     void scratch_stack(const Target& t, int64_t bytes, int64_t written);
     bool stack_is_set(const Target& t, int64_t bytes) const;
+    /// Whether the bytes are set, or policy says that it is of no matter.
+    bool stack_is_readable(const Target& t, int64_t bytes);
     bool stack_holds_address(const Target& t, int64_t bytes) const;
     bool keeps_addresses_whole(const Target& t, int64_t bytes, int reg, bool stores_address = false);
     /// What lies in bytes that were never written may be an address of an earlier call.

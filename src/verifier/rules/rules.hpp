@@ -31,6 +31,7 @@ struct Notes {
     bool result_non_null = false;
     bool key_constant = false;
     uint32_t key = 0;
+    bool unset_stack = false;     ///< policy let it read, or take for written, bytes of the stack that may be unset
     bool helper_call = false;     ///< counts as one call in the cost
     uint16_t later_map = no_map;  ///< of bpf_timer_set_callback: the map whose value holds the timer; its callback is
     uint16_t later_function = 0;  ///< then a root of its own, callback_state(later_function, later_map)

@@ -111,9 +111,9 @@ void Executor::scratch_stack(const Target& t, int64_t bytes, int64_t written) {
         // A byte that may or may not be written, by an access of unknown place or size: set only if it was, or by
         // policy anyway.
         const bool certain = t.constant.has_value() && offset < *t.constant + written;
-        if (certain || cell.kind[spot.byte] != Byte::Unset || subject_.options.allow_unset_stack) {
-            cell.kind[spot.byte] = Byte::Misc;
-        }
+        const bool unset = !certain && cell.kind[spot.byte] == Byte::Unset;
+        if (!unset || subject_.options.allow_unset_stack) cell.kind[spot.byte] = Byte::Misc;
+        if (unset) out_.notes.unset_stack = true;
         cell.detail[spot.byte] = 0;
         if (!cell.has_part()) cell.val = {};
     }
@@ -126,6 +126,12 @@ bool Executor::stack_is_set(const Target& t, int64_t bytes) const {
         if (cell_at(frame, spot.cell).kind[spot.byte] == Byte::Unset) return false;
     }
     return true;
+}
+
+bool Executor::stack_is_readable(const Target& t, int64_t bytes) {
+    if (stack_is_set(t, bytes)) return true;
+    out_.notes.unset_stack = true;
+    return may_read_unset();
 }
 
 /// Where addresses must not become visible, one on the stack is written, read and overwritten as a whole (kernel:
