@@ -2,7 +2,9 @@
 // The plugin that the public bpf_conformance runner starts once per test:
 //   conformance-plugin [MEMORY] [--engine interp|jit|native]    code in hexadecimal on standard input, r0 on standard
 //   output
+// SKEP_KEPT_IMAGES names a folder for what the native engine builds: the same vector is then built once.
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -50,7 +52,8 @@ int main(int argc, char** argv) {
     if (!bytes) return fail(bytes.error());
     const auto code = slots_of(*bytes);
     if (!code) return fail(code.error());
-    const auto r0 = run_conformance(*code, *memory, engine);
+    const char* const kept = std::getenv("SKEP_KEPT_IMAGES");
+    const auto r0 = run_conformance(*code, *memory, engine, kept != nullptr ? kept : "");
     if (!r0) return fail(r0.error());
     std::printf("%llx\n", static_cast<unsigned long long>(*r0));
     return 0;

@@ -4,6 +4,7 @@
 //   SKEP_NATIVE_PROGRAMS  how many (default 200)
 //   SKEP_DIFF_FIRST       the first number (default 0)
 //   SKEP_NATIVE_CC        the C compiler (default: the target's first one that is there)
+//   SKEP_KEPT_IMAGES      a folder of images built before: the same programs are then built once
 //   SKEP_NATIVE_WRITE     a folder: writes the batches' images there for SKEP_NATIVE_TARGET, and runs nothing
 //   SKEP_NATIVE_READ      a folder: takes the batches' images from there
 #include <gtest/gtest.h>
@@ -42,6 +43,7 @@ TEST(NativeDiff, InterpJitAndNativeModulesAgree) {
         }
         NativePlan plan;
         plan.compiler = text("SKEP_NATIVE_CC");
+        plan.kept_images = text("SKEP_KEPT_IMAGES");
         const std::string file = "/" + std::to_string(at) + ".image";
         if (!write.empty()) {
             plan.write_to = write + file;

@@ -38,9 +38,10 @@ BoundProgram bind_numbers(isa::Code code) {
 
 /// The native engine builds with the host's C compiler; callx may reach `helper` by number.
 Result<std::unique_ptr<engine::CompiledCode>> compile_native(const ExecutableProgram& program,
-                                                             const engine::LinkTable& table,
-                                                             platform::HelperId helper) {
+                                                             const engine::LinkTable& table, platform::HelperId helper,
+                                                             const std::string& kept_images) {
     module::DirectOptions options;
+    options.kept_images = kept_images;
     options.more_helpers = {helper};
     const module::DirectProgram one{&program, &table};
     // A vector is a handful of instructions: what counts is how soon a compiler has started, and gcc is four times
@@ -119,7 +120,8 @@ Result<isa::Code> slots_of(Bytes bytes) {
     return code;
 }
 
-Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes memory, ConformanceEngine engine) {
+Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes memory, ConformanceEngine engine,
+                                 const std::string& kept_images) {
     // An entry takes r1 alone, so r2 is loaded by an instruction in front; distances inside the program stay.
     isa::Code whole;
     isa::Insn length{.op = isa::Op::LdImm64, .dst = 2};
@@ -143,7 +145,7 @@ Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes m
 
     Result<std::unique_ptr<engine::CompiledCode>> compiled = [&] {
         if (engine == ConformanceEngine::Jit) return engine::jit::compile(*program, table);
-        if (engine == ConformanceEngine::Native) return compile_native(*program, table, five);
+        if (engine == ConformanceEngine::Native) return compile_native(*program, table, five, kept_images);
         engine::interp::Options options;
         options.step_limit = step_limit;
         options.check_accesses = true;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,7 +26,8 @@ Result<isa::Code> slots_of(Bytes bytes);
 /// Runs `code` with r1 = the address of `memory` (0 if it is empty), r2 = its size in bytes, r10 = the end of a
 /// 512-byte stack; helper 5 does nothing and returns 0. Returns r0 of exit. The interpreter keeps the program inside
 /// `memory` and its stack; the others do not. Errors: those of UnverifiedProgram::make and of the engine; BadAddress,
-/// LimitExceeded, BadInstruction when the run ends with a fault.
-Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes memory, ConformanceEngine engine);
+/// LimitExceeded, BadInstruction when the run ends with a fault. `kept_images`: module::DirectOptions.
+Result<uint64_t> run_conformance(std::span<const isa::Slot> code, MutableBytes memory, ConformanceEngine engine,
+                                 const std::string& kept_images = {});
 
 }  // namespace skep::cli

@@ -4,6 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/os.hpp"
+#include "base/sha256.hpp"
 
 namespace skep::module {
 
@@ -82,6 +88,43 @@ DirectSource direct_source(std::span<const DirectProgram> programs, const Direct
     return out;
 }
 
+/// Where the image of this text by this compiler is kept: what it gives follows from them alone (compile_c).
+std::string kept_path(const std::string& folder, const std::string& text, const Compiler& compiler) {
+    Sha256 hash;
+    const auto add = [&](const std::string& part) { hash.update(part.c_str(), part.size() + 1); };
+    add(text);
+    add(compiler.program);
+    add(compiler.identity);
+    for (const std::string& flag : compiler.flags) add(flag);
+    uint8_t digest[Sha256::digest_bytes];
+    hash.finish(digest);
+    std::string path = folder + "/";
+    for (const uint8_t byte : digest) path += fmt::format("{:02x}", byte);
+    return path;
+}
+
+std::optional<Buffer> read_kept(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return std::nullopt;
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const auto* const data = reinterpret_cast<const std::byte*>(bytes.data());
+    return Buffer(data, data + bytes.size());
+}
+
+/// Whole or not at all: others may keep the same image at this moment. A folder that takes no file keeps nothing.
+void keep(const std::string& path, const Buffer& image) {
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+    uint64_t number = 0;
+    skep_os_random(&number, sizeof number);
+    const std::string beside = fmt::format("{}.{:x}", path, number);
+    std::ofstream file(beside, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+    file.close();
+    if (file.good()) std::filesystem::rename(beside, path, error);
+    if (!file.good() || error) std::filesystem::remove(beside, error);
+}
+
 }  // namespace
 
 Result<Buffer> build_direct(std::span<const DirectProgram> programs, const DirectOptions& options) {
@@ -90,7 +133,12 @@ Result<Buffer> build_direct(std::span<const DirectProgram> programs, const Direc
     SKEP_ASSIGN(const std::string text, engine::native::emit_c(direct_source(programs, options).source));
     SKEP_ASSIGN(const Compiler compiler,
                 find_compiler({.target = *target, .cpu = options.cpu, .compiler = options.compiler}));
-    return compile_c(text, compiler);
+    if (options.kept_images.empty()) return compile_c(text, compiler);
+    const std::string path = kept_path(options.kept_images, text, compiler);
+    if (std::optional<Buffer> kept = read_kept(path)) return *std::move(kept);
+    SKEP_ASSIGN(Buffer image, compile_c(text, compiler));
+    keep(path, image);
+    return image;
 }
 
 Result<std::vector<std::unique_ptr<engine::CompiledCode>>> load_direct(Bytes image,

@@ -49,6 +49,9 @@ struct DirectOptions {
     std::string compiler;
     /// Helpers that callx may reach by number, besides those that are called.
     std::vector<platform::HelperId> more_helpers;
+    /// A folder of images built before, by the digest of text, compiler and flags: what tests build every time they
+    /// run. Empty: none.
+    std::string kept_images;
 };
 struct DirectProgram {
     const ExecutableProgram* program = nullptr;

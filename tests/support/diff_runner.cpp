@@ -239,6 +239,7 @@ NativeOutcome find_native_difference(const std::vector<BoundProgram>& programs, 
     }
     module::DirectOptions options;
     options.compiler = plan.compiler;
+    options.kept_images = plan.kept_images;
     if (!plan.target.empty()) options.target = module::target_from_name(plan.target);
     for (uint16_t id = 0; id < platform::helper_count; ++id)  // callx reaches them by number
         if (host[id] != nullptr) options.more_helpers.push_back(static_cast<HelperId>(id));

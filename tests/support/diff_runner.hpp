@@ -29,10 +29,11 @@ struct NativeOutcome {
 
 /// Where compilers do not run, images come from a machine where they do: one file per batch in a folder.
 struct NativePlan {
-    std::string compiler;   ///< empty: the target's default
-    std::string write_to;   ///< makes this file for `target`, and runs nothing
-    std::string target;     ///< "windows-x86_64"
-    std::string read_from;  ///< takes this file instead of compiling
+    std::string compiler;     ///< empty: the target's default
+    std::string write_to;     ///< makes this file for `target`, and runs nothing
+    std::string target;       ///< "windows-x86_64"
+    std::string read_from;    ///< takes this file instead of compiling
+    std::string kept_images;  ///< module::DirectOptions::kept_images
 };
 
 /// The same for interpreter, JIT (where this build has one) and native modules: all programs in one image.
