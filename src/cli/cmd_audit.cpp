@@ -167,6 +167,43 @@ Result<int> run_audit(const Arguments& arguments, Output& output) {
     return same ? exit_done : exit_no;
 }
 
+Json policy_json(const module::Policy& policy) {
+    const auto list = [](const std::vector<std::string>& words) {
+        Json out = Json::array();
+        for (const std::string& word : words) out.push(word);
+        return out;
+    };
+    Json limits = Json::object();
+    for (const auto& [type, limit] : policy.limits) {
+        Json one = Json::object();
+        if (limit.instructions != 0) one.set("instructions", limit.instructions);
+        if (limit.helper_calls != 0) one.set("helper_calls", limit.helper_calls);
+        limits.set(type, std::move(one));
+    }
+    return Json::object()
+        .set("engines", list(policy.engines))
+        .set("require_signature", policy.require_signature)
+        .set("require_certificate", policy.require_certificate)
+        .set("roots", list(policy.roots))
+        .set("signers", list(policy.signers))
+        .set("denied", Json::object()
+                           .set("images", list(policy.denied_images))
+                           .set("serials", list(policy.denied_serials))
+                           .set("certificates", list(policy.denied_certificates)))
+        .set("hooks", list(policy.hooks))
+        .set("limits", std::move(limits));
+}
+
+/// The lines that a policy has not, as comments that say what holds then.
+std::string what_is_not_limited(const module::Policy& policy) {
+    std::string out;
+    if (policy.roots.empty()) out += "# no root: a signature is trusted with --root FILE only\n";
+    if (policy.signers.empty()) out += "# no signer: whoever has a certificate of a root\n";
+    if (policy.hooks.empty()) out += "# no hook: programs of every type\n";
+    if (policy.limits.empty()) out += "# no limit: of any proved cost\n";
+    return out;
+}
+
 Result<int> run_policy(const Arguments& arguments, Output& output) {
     const std::string verb = *arguments.text("VERB");
     if (verb != "show" && verb != "check")
@@ -180,10 +217,14 @@ Result<int> run_policy(const Arguments& arguments, Output& output) {
     } else if (verb == "check") {
         return Error(Errc::InvalidArgument, "there is no policy to check", {}, "name a file");
     }
+    if (verb == "check") {  // what it names is there, as it will be asked for
+        std::vector<module::Buffer> certificates;
+        for (const std::string& root : policy.roots) SKEP_TRY(read_roots(root, certificates));
+    }
     if (output.json)
-        output.print(Json::object().set("policy", module::policy_text(policy)));
+        output.print(policy_json(policy));
     else if (verb == "show")
-        output.out(module::policy_text(policy));
+        output.out(module::policy_text(policy) + what_is_not_limited(policy));
     else
         output.out("the policy is well-formed\n");
     return exit_done;

@@ -5,6 +5,7 @@
 #include "cli/command.hpp"
 #include "cli/file.hpp"
 #include "cli/module_options.hpp"
+#include "cli/run/contexts.hpp"
 #include "cli/run/map_init.hpp"
 #include "cli/run/recording.hpp"
 #include "module/build.hpp"
@@ -101,6 +102,7 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     SKEP_ASSIGN(options.btf, readable_types(arguments));
     options.personality = personality_from_name(head.personality);
     SKEP_ASSIGN(const module::CheckOptions check, check_options(arguments));
+    options.admit = admission(arguments, check);
     SKEP_TRY(engine_allowed(arguments, check, options.engine));
     if (arguments.text("module") && options.engine != "native")
         return Error(Errc::InvalidArgument, "--module is about --engine native", {},
@@ -129,15 +131,30 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
     options.also_make = init.inner_maps(*spec);
     RecordReader reader(record);
     options.recording = &reader;
-    SKEP_ASSIGN(const std::unique_ptr<Backend> backend, open_skep(spec, options));
-    SKEP_TRY(init.apply(*spec, *backend));
-    while (!reader.difference()) {
-        auto packet = reader.next_packet();
-        if (!packet) return std::move(packet).error().in_file(path);
-        if (!packet->has_value()) break;
-        SKEP_TRY(backend->run({Bytes(**packet)}, [](size_t, const PacketReport&) -> Result<void> { return {}; }));
+    if (reader.of_contexts()) {
+        SKEP_ASSIGN(const std::unique_ptr<ContextRunner> runner, ContextRunner::open(spec, options));
+        while (!reader.difference()) {
+            auto context = reader.next_context();
+            if (!context) return std::move(context).error().in_file(path);
+            if (!context->has_value()) break;
+            const Buffer& text_of_it = **context;
+            const Result<Json> json = parse_json({reinterpret_cast<const char*>(text_of_it.data()), text_of_it.size()});
+            if (!json) return Error(json.error()).in_file(path);
+            SKEP_ASSIGN(const ContextRunner::Report report, runner->run(*json, reader.runs()));
+            (void)report;
+        }
+        if (!reader.difference()) SKEP_TRY(runner->finish());
+    } else {
+        SKEP_ASSIGN(const std::unique_ptr<Backend> backend, open_skep(spec, options));
+        SKEP_TRY(init.apply(*spec, *backend));
+        while (!reader.difference()) {
+            auto packet = reader.next_packet();
+            if (!packet) return std::move(packet).error().in_file(path);
+            if (!packet->has_value()) break;
+            SKEP_TRY(backend->run({Bytes(**packet)}, [](size_t, const PacketReport&) -> Result<void> { return {}; }));
+        }
+        if (!reader.difference()) SKEP_TRY(reader.finish(*spec, *backend));
     }
-    if (!reader.difference()) SKEP_TRY(reader.finish(*spec, *backend));
     reader.expect_end();
     if (reader.difference()) {
         show(output, record, reader, options.engine);

@@ -218,6 +218,7 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.ifindex = static_cast<uint32_t>(ifindex);
     SKEP_ASSIGN(options.btf, readable_types(arguments));
     options.unverified = arguments.flag("unverified");
+    options.admit = admission(arguments, check);
     options.personality = personality_from_name(arguments.text_or("personality", ""));
     SKEP_ASSIGN(TargetOptions target, target_options(arguments));
     options.kernel_config = std::move(target.config);
@@ -241,9 +242,9 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
             .in_file(path);
     std::unique_ptr<RecordWriter> record;
     if (const auto record_file = arguments.text("record")) {
-        if (kernel || contexts)
-            return Error(Errc::Unsupported, "only runs over packets on our own engines are recorded", {},
-                         kernel ? "leave out --engine kernel" : "name a capture with --pcap FILE");
+        if (kernel)
+            return Error(Errc::Unsupported, "only runs on our own engines are recorded", {},
+                         "leave out --engine kernel");
         // What chance decides has to be the same again: eviction, hashing.
         if (!options.seed) {
             uint32_t seed = 0;
@@ -268,10 +269,13 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
                          "leave the maps out of it")
                 .in_file(arguments.text_or("map-init", ""));
         SKEP_TRY(run_contexts(spec, options, *contexts, output));
+        if (record != nullptr) SKEP_TRY(record->close());
         return exit_done;
     }
     SKEP_ASSIGN(const std::unique_ptr<Backend> backend,
                 kernel ? open_kernel(spec, file, options) : open_skep(spec, options));
+    if (kernel && asks_policy(arguments))
+        SKEP_TRY(module::allows_program(check.policy, options.program, backend->figures().type, {}));
     if (!backend->figures().verified) {
         if (!options.unverified)
             output.warn(

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "cli/file.hpp"
+#include "platform/program_type.hpp"
 #include "runtime/load/unverified.hpp"
 
 namespace skep::cli {
@@ -19,6 +20,18 @@ bool holds_pem(Bytes file, std::string_view label) {
         if (text.substr(at, text.find('\n', at) - at).find(fmt::format("{}-----", label)) != std::string_view::npos)
             return true;
     return false;
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> read_pem(const std::string& path, std::string_view label) {
+    SKEP_ASSIGN(std::vector<std::byte> file, read_file(path));
+    if (!holds_pem(file, label))
+        return Error(Errc::Malformed,
+                     fmt::format("there is no PEM {} in it", label == "CERTIFICATE" ? "certificate" : "private key"),
+                     fmt::format("no line reads -----BEGIN {}-----", label))
+            .in_file(path);
+    return file;
 }
 
 /// A file, or every file of a folder that holds certificates, in the order of their names. A root that names none is
@@ -45,18 +58,6 @@ Result<void> read_roots(const std::string& path, std::vector<module::Buffer>& ro
     return {};
 }
 
-}  // namespace
-
-Result<std::vector<std::byte>> read_pem(const std::string& path, std::string_view label) {
-    SKEP_ASSIGN(std::vector<std::byte> file, read_file(path));
-    if (!holds_pem(file, label))
-        return Error(Errc::Malformed,
-                     fmt::format("there is no PEM {} in it", label == "CERTIFICATE" ? "certificate" : "private key"),
-                     fmt::format("no line reads -----BEGIN {}-----", label))
-            .in_file(path);
-    return file;
-}
-
 Result<module::CheckOptions> check_options(const Arguments& arguments) {
     module::CheckOptions out;
     if (const auto file = arguments.text("policy")) {
@@ -80,6 +81,16 @@ Result<module::CheckOptions> check_options(const Arguments& arguments) {
 
 bool asks_policy(const Arguments& arguments) {
     return arguments.text("policy") || !runtime::unverified_programs_possible();
+}
+
+std::function<Result<void>(const ExecutableProgram&)> admission(const Arguments& arguments,
+                                                                const module::CheckOptions& options) {
+    if (!asks_policy(arguments)) return {};
+    return [policy = options.policy](const ExecutableProgram& program) {
+        const BoundProgram& bound = program.bound();
+        return module::allows_program(policy, bound.linked.name, platform::program_type_name(bound.type),
+                                      program.cost());
+    };
 }
 
 Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine,

@@ -2,6 +2,8 @@
 // What commands that take a native module have in common: the policy, the roots, the checks.
 #pragma once
 
+#include <functional>
+
 #include "cli/command.hpp"
 #include "module/load.hpp"
 
@@ -21,6 +23,13 @@ bool asks_policy(const Arguments& arguments);
 /// Errors: AccessDenied if it is asked and does not name `engine`.
 Result<void> engine_allowed(const Arguments& arguments, const module::CheckOptions& options, const std::string& engine,
                             bool is_object = false);
+
+/// What a policy that is asked says of an object's program, once it is verified: LoadOptions::admit. Empty: it is not
+/// asked.
+std::function<Result<void>(const ExecutableProgram&)> admission(const Arguments& arguments,
+                                                                const module::CheckOptions& options);
+/// The certificates of a policy's roots. Errors: CannotRead, Malformed, with the file.
+Result<void> read_roots(const std::string& path, std::vector<module::Buffer>& roots);
 
 /// The options behind it, for tables: insert into a command's list.
 #define SKEP_MODULE_OPTIONS                                                                           \

@@ -142,32 +142,42 @@ std::string policy_text(const Policy& policy) {
     return out;
 }
 
-Result<void> allows(const Policy& policy, const Descriptor& descriptor) {
-    const auto denied = [](std::string what, std::string why) {
-        return Error(Errc::AccessDenied, std::move(what), std::move(why), "skep policy show prints what is allowed");
+namespace {
+
+Error denied(std::string what, std::string why) {
+    return Error(Errc::AccessDenied, std::move(what), std::move(why), "skep policy show prints what is allowed");
+}
+
+}  // namespace
+
+Result<void> allows_program(const Policy& policy, std::string_view name, const std::string& type,
+                            const CostBound& cost) {
+    if (!policy.hooks.empty() && std::ranges::find(policy.hooks, type) == policy.hooks.end())
+        return denied(fmt::format("the policy does not allow programs of type {}", type),
+                      fmt::format("program {}", name));
+    const auto found = policy.limits.find(type);
+    if (found == policy.limits.end()) return {};
+    const auto over = [&](const char* what, uint64_t limit, uint64_t proved) -> Result<void> {
+        if (limit == 0 || (proved != 0 && proved <= limit)) return {};
+        return denied(fmt::format("program {} may cost more than the policy allows", name),
+                      proved == 0 ? fmt::format("no bound of its {} is proved; the limit is {}", what, limit)
+                                  : fmt::format("{} {}; the limit is {}", proved, what, limit));
     };
+    SKEP_TRY(over("instructions", found->second.instructions, cost.instructions));
+    // A program without calls has a proved bound of 0, told apart by its bound of instructions.
+    if (cost.helper_calls != 0 || cost.instructions == 0)
+        SKEP_TRY(over("helper calls", found->second.helper_calls, cost.helper_calls));
+    return {};
+}
+
+Result<void> allows(const Policy& policy, const Descriptor& descriptor) {
     if (std::ranges::find(policy.engines, "native") == policy.engines.end())
         return denied("the policy does not allow native modules", "its line \"engine\" does not name native");
     if (policy.require_certificate && descriptor.verifier == "none")
         return denied("the policy wants verified programs and the module's are not",
                       "its line \"require-certificate\" says yes");
-    for (const ModuleProgram& program : descriptor.programs) {
-        if (!policy.hooks.empty() && std::ranges::find(policy.hooks, program.type) == policy.hooks.end())
-            return denied(fmt::format("the policy does not allow programs of type {}", program.type),
-                          fmt::format("program {}", program.name));
-        const auto found = policy.limits.find(program.type);
-        if (found == policy.limits.end()) continue;
-        const auto over = [&](const char* what, uint64_t limit, uint64_t cost) -> Result<void> {
-            if (limit == 0 || (cost != 0 && cost <= limit)) return {};
-            return denied(fmt::format("program {} may cost more than the policy allows", program.name),
-                          cost == 0 ? fmt::format("no bound of its {} is proved; the limit is {}", what, limit)
-                                    : fmt::format("{} {}; the limit is {}", cost, what, limit));
-        };
-        SKEP_TRY(over("instructions", found->second.instructions, program.cost.instructions));
-        // A program without calls has a proved bound of 0, told apart by its bound of instructions.
-        if (program.cost.helper_calls != 0 || program.cost.instructions == 0)
-            SKEP_TRY(over("helper calls", found->second.helper_calls, program.cost.helper_calls));
-    }
+    for (const ModuleProgram& program : descriptor.programs)
+        SKEP_TRY(allows_program(policy, program.name, program.type, program.cost));
     return {};
 }
 

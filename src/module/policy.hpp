@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "module/descriptor.hpp"
 #include "module/signature.hpp"
+#include "program/facts.hpp"
 
 namespace skep::module {
 
@@ -35,6 +36,10 @@ Result<Policy> parse_policy(std::string_view text);
 /// The text that gives this policy, complete.
 std::string policy_text(const Policy& policy);
 
+/// Whether the policy lets a program of this type and cost run, whoever runs it. Errors: AccessDenied, with the line of
+/// the policy that forbids it.
+Result<void> allows_program(const Policy& policy, std::string_view name, const std::string& type,
+                            const CostBound& cost);
 /// Whether the policy lets a module with this descriptor run. Errors: AccessDenied, with the line of the policy that
 /// forbids it.
 Result<void> allows(const Policy& policy, const Descriptor& descriptor);

@@ -3,13 +3,16 @@
 """A run that was recorded is the same on every engine, and on the other system; what differs is found where it begins.
 
 Needs SKEP_COMMAND and SKEP_BINARY_DIR."""
+import json
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import contexts_test as contexts  # noqa: E402
 import module_test as common  # noqa: E402
 
 skep, capture = common.skep, common.capture
@@ -46,8 +49,18 @@ class Replay(unittest.TestCase):
         self.assertEqual(code, 0, err)
         return to
 
-    def same(self, record, engine, *more):
-        code, out, err = skep("replay", record, "--engine", engine, "--unverified", *more)
+    def build_host(self):
+        """The build host's command, where that is another system than the one under test."""
+        if not (common.windows or common.arm64) or common.builder() is None:
+            self.skipTest("this is the build host")
+
+        def there(*words):
+            done = subprocess.run([*common.builder(), *map(str, words)], capture_output=True, text=True, timeout=600)
+            return done.returncode, done.stdout, done.stderr
+        return there
+
+    def same(self, record, engine, *more, words=skep):
+        code, out, err = words("replay", record, "--engine", engine, "--unverified", *more)
         self.assertEqual(code, 0, out + err)
         self.assertIn("592 runs", out)
         self.assertIn("no difference", out)
@@ -73,19 +86,67 @@ class Replay(unittest.TestCase):
 
     def test_the_other_system_did_the_same(self):
         """Recorded by the build host's skep, replayed by the one under test."""
-        if not (common.windows or common.arm64) or common.builder() is None:
-            self.skipTest("this is the build host")
-
-        def there(*words):
-            import subprocess
-            done = subprocess.run([*common.builder(), *map(str, words)], capture_output=True, text=True, timeout=600)
-            return done.returncode, done.stdout, done.stderr
-
+        there = self.build_host()
         for name in ("firewall", "flowmon", "balancer"):
             record = self.record(name, "jit", there)
             for engine in self.engines:
                 with self.subTest(program=name, engine=engine):
                     self.same(record, engine)
+
+    def test_the_build_host_does_the_same(self):
+        """The way back: recorded by the one under test, replayed by the build host's skep, on each of its engines."""
+        there = self.build_host()
+        for name in ("firewall", "flowmon", "balancer"):
+            record = self.record(name, self.engines[-1])
+            for engine in ("interp", "jit"):
+                with self.subTest(program=name, engine=engine):
+                    self.same(record, engine, words=there)
+
+    def record_contexts(self, words, engine):
+        """A record for each program of contexts_test's rows, with how many runs it has."""
+        objects = common.binary / "tests" / "objects"
+        if not (objects / "connect.o").exists():
+            self.skipTest("the test objects are not built")
+        hooks = {}
+        for program, context, *_ in contexts.HOOKS:
+            hooks.setdefault(program, []).append(context)
+        jobs = [("connect.o", "connect4", [row[0] for row in contexts.CONNECT4]), ("connect.o", "connect6", [row[0] for row in contexts.CONNECT6]),
+                ("connect.o", "socket_name", [row[0] for row in contexts.NAMES]),
+                *(("windows_hooks.o", program, rows) for program, rows in hooks.items())]
+        for name, program, rows in jobs:
+            to, given = self.folder / f"{program}-{engine}.record", self.folder / f"{program}.json"
+            given.write_text(json.dumps(rows))
+            code, out, err = words("run", objects / name, "--program", program, "--contexts", given, "--engine", engine, "--record", to, "--unverified")
+            self.assertEqual(code, 0, (program, out + err))
+            yield to, len(rows)
+
+    def same_contexts(self, records, engines, words):
+        for record, runs in records:
+            for engine in engines:
+                with self.subTest(record=record.name, engine=engine):
+                    code, out, err = words("replay", record, "--engine", engine, "--unverified")
+                    self.assertEqual(code, 0, out + err)
+                    self.assertIn(f"{runs} runs", out)
+
+    def test_contexts_are_recorded_too(self):
+        self.same_contexts(self.record_contexts(skep, self.engines[0]), self.engines, skep)
+
+    def test_contexts_of_the_other_system_and_back(self):
+        there = self.build_host()
+        self.same_contexts(self.record_contexts(there, "jit"), self.engines, skep)
+        self.same_contexts(self.record_contexts(skep, self.engines[-1]), ("interp", "jit"), there)
+
+    def test_the_first_difference_of_a_context_is_shown(self):
+        record, _ = next(self.record_contexts(skep, self.engines[0]))
+        lines = record.read_text().split("\n")
+        ends = [i for i, line in enumerate(lines) if line.startswith("end ")]
+        lines[ends[2]] = lines[ends[2]].replace("= 00 50", "= 00 51")
+        record.write_text("\n".join(lines))
+        code, out, err = skep("replay", record, "--unverified")
+        self.assertEqual(code, 1, err)
+        self.assertIn("in run 3", out)
+        self.assertIn("recorded:  end proceed  user_port = 00 51 00 00", out)
+        self.assertIn("here:      end proceed  user_port = 00 50 00 00", out)
 
     def test_time_and_chance_answer_as_they_did(self):
         """Without --deterministic the clock that was recorded is the host's: it answers again."""

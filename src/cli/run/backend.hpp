@@ -37,7 +37,8 @@ struct RunOptions {
     std::optional<platform::Personality> personality;    ///< nothing: by the object's evidence
     Recording* recording = nullptr;                      ///< watches every run; null: nobody does
     std::string btf;  ///< file with the target's BTF for CO-RE; empty: the running kernel's
-    const runtime::CoreAnswers* core_answers = nullptr;  ///< of a module: they take its place
+    const runtime::CoreAnswers* core_answers = nullptr;                ///< of a module: they take its place
+    std::function<Result<void>(const ExecutableProgram&)> admit = {};  ///< what policy says of an object's programs
     runtime::KernelConfig kernel_config = {};  ///< what the program is told of the kernel; nothing: skep's own
 };
 

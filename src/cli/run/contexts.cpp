@@ -12,9 +12,9 @@
 #include "cli/file.hpp"
 #include "cli/json.hpp"
 #include "cli/run/map_access.hpp"
+#include "cli/run/recording.hpp"
 #include "cli/run/report.hpp"
 #include "cli/run/values.hpp"
-#include "hooks/context/context_session.hpp"
 #include "platform/context.hpp"
 #include "runtime/load/loaded_object.hpp"
 
@@ -117,8 +117,7 @@ class Cookies {
     uint64_t last_ = 0;
 };
 
-Result<Made> context_of(const Json& json, platform::ProgramType type, platform::ContextKind context, size_t number,
-                        Cookies& cookies) {
+Result<Made> context_of(const Json& json, platform::ProgramType type, platform::ContextKind context, size_t number) {
     Made made;
     made.bytes = platform::host_context_bytes(context);
     made.words.resize((made.bytes + 7) / 8);
@@ -126,8 +125,6 @@ Result<Made> context_of(const Json& json, platform::ProgramType type, platform::
     if (fields == nullptr) return Error(Errc::InvalidArgument, fmt::format("context {} is no object", number));
     const auto texts = texts_of(context);
     const auto cookie = cookie_place(context);
-    if (cookie && json.find(cookie_name) == nullptr)
-        store_le<uint64_t>(made.context().data() + *cookie, cookies.next());
     for (const auto& [name, value] : *fields) {
         const std::string what = fmt::format("[{}].{}", number, name);
         if (std::ranges::find(texts, name) != texts.end()) {
@@ -160,7 +157,100 @@ std::string field_text(const FieldRow& field, Bytes context) {
     return btf::hex_text(context.subspan(field.host_offset, field.host_bytes));
 }
 
+/// The context with a name for its socket.
+Json with_cookie(const Json& context, platform::ContextKind kind, Cookies& cookies) {
+    Json out = context;
+    if (cookie_place(kind) && context.as<Json::Object>() != nullptr && context.find(cookie_name) == nullptr)
+        out.set(cookie_name, cookies.next());
+    return out;
+}
+
 }  // namespace
+
+Result<std::unique_ptr<ContextRunner>> ContextRunner::open(std::shared_ptr<const object::ObjectSpec> spec,
+                                                           const RunOptions& options) {
+    if (options.engine == "kernel")
+        return Error(Errc::InvalidArgument, fmt::format("engine {} runs over packets only", options.engine));
+    std::unique_ptr<ContextRunner> out(new ContextRunner());
+    SKEP_ASSIGN(runtime::LoadOptions load, load_options(options, spec));
+    if (options.recording == nullptr) load.lanes = 0;
+    load.contexts_from_outside = true;
+    SKEP_ASSIGN(out->loaded_, runtime::LoadedObject::load(spec, load));
+    out->program_ = out->loaded_->find(options.program);
+    const platform::ProgramType type = out->program_->program->type();
+    const auto kind = platform::context_of(type);
+    if (!kind) return Error(Errc::Unsupported, "the program's context is in no table");
+    out->kind_ = *kind;
+    out->recording_ = options.recording;
+    const runtime::LogSink sink = {[](void* self, const char* line, size_t bytes) {
+                                       auto& lines = *static_cast<std::vector<std::string>*>(self);
+                                       std::string_view one(line, bytes);
+                                       if (one.ends_with('\n')) one.remove_suffix(1);
+                                       if (lines.size() < most_printed_lines) lines.emplace_back(one);
+                                   },
+                                   &out->printed_};
+    const runtime::Chance chance =
+        options.seed ? runtime::Chance::from_seed(*options.seed) : runtime::Chance::from_host();
+    SKEP_ASSIGN(out->session_,
+                hooks::ContextSession::open(out->loaded_->lanes(), type, out->program_->program->personality(), chance,
+                                            sink, out->recording_));
+    if (out->recording_ != nullptr) out->recording_->watch(*out->loaded_);
+    return out;
+}
+
+Result<ContextRunner::Report> ContextRunner::run(const Json& context, size_t number) {
+    const platform::ProgramType type = program_->program->type();
+    SKEP_ASSIGN(Made made, context_of(context, type, kind_, number));
+    const std::vector<uint64_t> before = made.words;
+    uint8_t redirect[256] = {};
+    if (type == platform::ProgramType::CgroupSockAddr) {
+        auto& host = *reinterpret_cast<platform::HostSockAddr*>(made.words.data());
+        host.redirect_context = redirect;
+        host.redirect_room = sizeof redirect;
+    }
+    if (recording_ != nullptr) recording_->begin_context(context.to_string());
+    const Bytes was{reinterpret_cast<const std::byte*>(before.data()), made.bytes}, now = made.context();
+    printed_.clear();
+    const hooks::ContextResult result = session_->run(program_->program->entry(), made.context());
+    if (result.fault != 0)
+        return Error(Errc::Rejected, fmt::format("the run over context {} was ended (fault {})", number, result.fault));
+    Report report;
+    report.verdict = result.verdict;
+    report.r0 = result.r0;
+    report.printed = std::move(printed_);
+    for (const FieldRow& field : platform::fields_of(kind_)) {
+        if (field.hole != nullptr || field.kind != platform::FieldKind::Scalar) continue;
+        std::string text = field_text(field, now);
+        if (text != field_text(field, was)) report.changed.emplace_back(field.name, std::move(text));
+    }
+    if (type == platform::ProgramType::CgroupSockAddr) {
+        const auto& host = *reinterpret_cast<const platform::HostSockAddr*>(made.words.data());
+        if (host.redirect_bytes != 0)
+            report.changed.emplace_back(
+                "redirect_context", btf::hex_text({reinterpret_cast<const std::byte*>(redirect), host.redirect_bytes}));
+    }
+    if (recording_ != nullptr) recording_->end_context(report.verdict, report.changed_text());
+    return report;
+}
+
+std::string ContextRunner::Report::changed_text() const {
+    std::string out;
+    for (const auto& [field, text] : changed) out += fmt::format("  {} = {}", field, text);
+    return out;
+}
+
+Result<std::optional<MapContents>> ContextRunner::contents(uint32_t index) {
+    session_.reset();  // a recording has one lane: the reader of the maps gets it
+    maps::Map* const map = loaded_->map(index);
+    if (map == nullptr || map->def().type == platform::MapType::Ringbuf ||
+        map->def().type == platform::MapType::PerfEventArray)
+        return std::optional<MapContents>();
+    return std::optional(read_contents(*map, loaded_->lanes(), {}));
+}
+
+Result<void> ContextRunner::finish() {
+    return recording_->finish(loaded_->spec(), [this](uint32_t map) { return contents(map); }, {});
+}
 
 Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const RunOptions& options,
                           const std::string& file, Output& output) {
@@ -170,83 +260,34 @@ Result<void> run_contexts(std::shared_ptr<const object::ObjectSpec> spec, const 
     const auto* list = json->as<Json::Array>();
     if (list == nullptr) return Error(Errc::InvalidArgument, "a list of contexts is wanted").in_file(file);
 
-    if (options.engine == "kernel")
-        return Error(Errc::InvalidArgument, fmt::format("engine {} runs over packets only", options.engine));
-    SKEP_ASSIGN(runtime::LoadOptions load, load_options(options, spec));
-    load.lanes = 0;
-    load.contexts_from_outside = true;
-    SKEP_ASSIGN(const std::unique_ptr<runtime::LoadedObject> loaded, runtime::LoadedObject::load(spec, load));
-    const runtime::LoadedProgram& program = *loaded->find(options.program);
-    const platform::ProgramType type = program.program->type();
-    const auto kind = platform::context_of(type);
-    if (!kind) return Error(Errc::Unsupported, "the program's context is in no table");
-    std::vector<std::string> printed;  // by one run
-    const runtime::LogSink sink = {[](void* self, const char* line, size_t bytes) {
-                                       auto& lines = *static_cast<std::vector<std::string>*>(self);
-                                       std::string_view one(line, bytes);
-                                       if (one.ends_with('\n')) one.remove_suffix(1);
-                                       if (lines.size() < most_printed_lines) lines.emplace_back(one);
-                                   },
-                                   &printed};
-    SKEP_ASSIGN(const auto session,
-                hooks::ContextSession::open(
-                    loaded->lanes(), type, program.program->personality(),
-                    options.seed ? runtime::Chance::from_seed(*options.seed) : runtime::Chance::from_host(), sink));
+    SKEP_ASSIGN(const std::unique_ptr<ContextRunner> runner, ContextRunner::open(spec, options));
     Json all = Json::array();
     std::string out;
     Cookies cookies(*list);
     for (size_t i = 0; i < list->size(); ++i) {
-        Result<Made> made = context_of((*list)[i], type, *kind, i, cookies);
-        if (!made) return std::move(made).error().in_file(file);
-        const std::vector<uint64_t> before = made->words;
-        uint8_t redirect[256] = {};
-        if (type == platform::ProgramType::CgroupSockAddr) {
-            auto& host = *reinterpret_cast<platform::HostSockAddr*>(made->words.data());
-            host.redirect_context = redirect;
-            host.redirect_room = sizeof redirect;
-        }
-        const Bytes was{reinterpret_cast<const std::byte*>(before.data()), made->bytes}, now = made->context();
-        printed.clear();
-        const hooks::ContextResult result = session->run(program.program->entry(), made->context());
-        if (result.fault != 0)
-            return Error(Errc::Rejected, fmt::format("the run over context {} was ended (fault {})", i, result.fault));
+        auto report = runner->run(with_cookie((*list)[i], runner->kind(), cookies), i);
+        if (!report) return std::move(report).error().in_file(file);
         Json changed = Json::object();
-        std::string line = fmt::format("{} {}", i, platform::verdict_name(result.verdict));
-        for (const FieldRow& field : platform::fields_of(*kind)) {
-            if (field.hole != nullptr || field.kind != platform::FieldKind::Scalar) continue;
-            const std::string text = field_text(field, now);
-            if (text == field_text(field, was)) continue;
-            changed.set(field.name, text);
-            line += fmt::format("  {} = {}", field.name, text);
-        }
-        if (type == platform::ProgramType::CgroupSockAddr) {
-            const auto& host = *reinterpret_cast<const platform::HostSockAddr*>(made->words.data());
-            if (host.redirect_bytes != 0) {
-                const std::string text =
-                    btf::hex_text({reinterpret_cast<const std::byte*>(redirect), host.redirect_bytes});
-                changed.set("redirect_context", text);
-                line += fmt::format("  redirect_context = {}", text);
-            }
-        }
-        out += line + "\n";
+        for (const auto& [field, value] : report->changed) changed.set(field, value);
+        const char* const verdict = platform::verdict_name(report->verdict);
+        out += fmt::format("{} {}{}\n", i, verdict, report->changed_text());
         Json lines = Json::array();
-        for (std::string& one : printed) {
+        for (const std::string& one : report->printed) {
             out += fmt::format("    {}\n", one);
-            lines.push(std::move(one));
+            lines.push(one);
         }
         all.push(Json::object()
-                     .set("verdict", platform::verdict_name(result.verdict))
-                     .set("r0", result.r0)
+                     .set("verdict", verdict)
+                     .set("r0", report->r0)
                      .set("changed", std::move(changed))
                      .set("printed", std::move(lines)));
     }
+    if (options.recording != nullptr) SKEP_TRY(runner->finish());
     Json maps = Json::array();
     for (uint32_t i = 0; i < spec->maps.size(); ++i) {
-        maps::Map* const map = loaded->map(i);
-        if (map == nullptr || spec->maps[i].origin == object::MapOrigin::Data) continue;
-        if (map->def().type == platform::MapType::Ringbuf || map->def().type == platform::MapType::PerfEventArray)
-            continue;
-        maps.push(map_json(*spec, spec->maps[i], read_contents(*map, loaded->lanes(), {})));
+        if (spec->maps[i].origin == object::MapOrigin::Data) continue;
+        SKEP_ASSIGN(const std::optional<MapContents> contents, runner->contents(i));
+        if (contents) maps.push(map_json(*spec, spec->maps[i], *contents));
     }
     if (output.json)
         output.print(Json::object()

@@ -254,9 +254,23 @@ void Recording::end_run(const PacketReport& report) {
     line(text + " " + hex(report.packet));
 }
 
+void Recording::begin_context(std::string_view json) {
+    ++runs_;
+    line(fmt::format("context {} {}", runs_, hex({reinterpret_cast<const std::byte*>(json.data()), json.size()})));
+}
+
+void Recording::end_context(platform::Verdict verdict, std::string_view changed) {
+    line(fmt::format("end {}{}", platform::verdict_name(verdict), changed));
+}
+
 Result<void> Recording::finish(const object::ObjectSpec& spec, Backend& backend) {
+    return finish(spec, [&](uint32_t map) { return backend.contents(map); }, backend.events());
+}
+
+Result<void> Recording::finish(const object::ObjectSpec& spec, const ContentsOf& contents_of,
+                               const std::vector<EventLog>& events) {
     for (uint32_t i = 0; i < spec.maps.size(); ++i) {
-        SKEP_ASSIGN(const std::optional<MapContents> contents, backend.contents(i));
+        SKEP_ASSIGN(const std::optional<MapContents> contents, contents_of(i));
         if (!contents) continue;
         line("map " + spec.maps[i].name);
         std::vector<std::string> lines;
@@ -267,7 +281,7 @@ Result<void> Recording::finish(const object::ObjectSpec& spec, Backend& backend)
         }
         for (std::string& text : lines) line(std::move(text));
     }
-    for (const EventLog& log : backend.events()) {
+    for (const EventLog& log : events) {
         line(fmt::format("events {} {} {}", spec.maps[log.map].name, log.count, log.lost));
         for (const Buffer& event : log.first) line("event " + hex(event));
     }
@@ -361,6 +375,19 @@ Result<Record> Record::parse(Bytes bytes) {
     }
     if (number < std::size(words)) return Error(Errc::Truncated, "the record ends inside its head");
     return out;
+}
+
+bool RecordReader::of_contexts() const {
+    return !record_->lines.empty() && record_->lines.front().starts_with("context ");
+}
+
+Result<std::optional<Buffer>> RecordReader::next_context() {
+    if (difference_ || at_ >= record_->lines.size() || !record_->lines[at_].starts_with("context "))
+        return std::optional<Buffer>();
+    const std::string& line = record_->lines[at_];
+    auto text = bytes_of(std::string_view(line).substr(line.rfind(' ') + 1));
+    if (!text) return Error(Errc::Syntax, fmt::format("a context of the record is not understood (event {})", at_ + 1));
+    return std::optional<Buffer>(*std::move(text));
 }
 
 Result<std::optional<Buffer>> RecordReader::next_packet() {

@@ -6,10 +6,10 @@
 //   engine E, program P, seed N, ifindex N, personality P, name N, object HEX, init HEX     each once, in this order
 //   core PROGRAM ANSWER...        what its CO-RE relocations were answered with
 //   kconfig NAME VALUE            what programs were told of the kernel
-//   run N HEX                     the packet
+//   run N HEX                     the packet; or context N HEX, the text of one of --contexts
 //   call HELPER(ARGUMENT, ...)    numbers, names of maps, bytes of keys, values and memory
 //   result HELPER RESULT          number, bytes of the value, null; then what the helper wrote
-//   end VERDICT ...               and the packet as it is then
+//   end VERDICT ...               and the packet as it is then; of a context, what changed
 //   map NAME / entry KEY VALUE... / event HEX ...   once, behind the last run
 #pragma once
 
@@ -60,8 +60,14 @@ class Recording {
 
     void begin_run(Bytes packet);
     void end_run(const PacketReport& report);
+    /// The same for a context of --contexts; `changed`: its fields, as they are shown.
+    void begin_context(std::string_view json);
+    void end_context(platform::Verdict verdict, std::string_view changed);
     /// Behind the last run.
     Result<void> finish(const object::ObjectSpec& spec, Backend& backend);
+    using ContentsOf = std::function<Result<std::optional<MapContents>>(uint32_t map)>;
+    Result<void> finish(const object::ObjectSpec& spec, const ContentsOf& contents,
+                        const std::vector<EventLog>& events);
 
     uint64_t runs() const { return runs_; }
     uint64_t events() const { return events_; }
@@ -125,8 +131,12 @@ class RecordReader final : public Recording {
         std::vector<std::string> before;  ///< lines both had, the last ones of that run
     };
     const std::optional<Difference>& difference() const { return difference_; }
-    /// The next recorded packet; nothing behind the last run, or after a difference. Errors: Syntax.
+    /// The next recorded packet, or the text of the next context; nothing behind the last run, or after a difference.
+    /// Errors: Syntax.
     Result<std::optional<Buffer>> next_packet();
+    Result<std::optional<Buffer>> next_context();
+    /// Whether the record is of contexts.
+    bool of_contexts() const;
     /// Behind finish(): what was recorded and did not happen is a difference too.
     void expect_end();
 

@@ -291,6 +291,7 @@ Result<runtime::LoadOptions> load_options(const RunOptions& options, std::shared
         load.engine = *engine;
     }
     if (options.recording != nullptr) load.helpers = Recording::helpers();
+    load.admit = options.admit;
     load.allow_unverified = options.unverified;
     load.programs = options.also_load;
     load.programs.push_back(options.program);

@@ -52,14 +52,15 @@ void fill_windows_view(platform::ProgramType type, std::span<std::byte> context)
 
 Result<std::unique_ptr<ContextSession>> ContextSession::open(Lanes& lanes, platform::ProgramType type,
                                                              platform::Personality personality,
-                                                             const runtime::Chance& chance,
-                                                             const runtime::LogSink& log) {
+                                                             const runtime::Chance& chance, const runtime::LogSink& log,
+                                                             void* observer) {
     if (platform::program_type_host(type) != platform::HostedBy::Contexts)
         return Error(Errc::InvalidArgument, "programs of this type do not run on contexts that a file describes");
     std::unique_ptr<ContextSession> session(new ContextSession(lanes, personality));
     session->run_.init(type, lanes.acquire());
     session->run_.chance = chance;
     session->run_.log = log;
+    session->run_.observer = observer;
     return session;
 }
 

@@ -30,7 +30,8 @@ class ContextSession {
     /// cgroup_sock_addr, sock_ops, bind and process.
     static Result<std::unique_ptr<ContextSession>> open(Lanes& lanes, platform::ProgramType type,
                                                         platform::Personality personality,
-                                                        const runtime::Chance& chance, const runtime::LogSink& log);
+                                                        const runtime::Chance& chance, const runtime::LogSink& log,
+                                                        void* observer = nullptr);
     ~ContextSession() { lanes_->release(run_.context.lane); }
     ContextSession(const ContextSession&) = delete;
     ContextSession& operator=(const ContextSession&) = delete;

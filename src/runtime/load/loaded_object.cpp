@@ -83,6 +83,7 @@ Result<LoadOptions::Ready> make_code(const object::ObjectSpec& spec, BoundProgra
     const uint64_t before = skep_os_monotonic_ns();
     SKEP_ASSIGN(const ExecutableProgram executable,
                 options.allow_unverified ? make_unverified(std::move(bound)) : verify_program(spec, std::move(bound)));
+    if (options.admit) SKEP_TRY(options.admit(executable));
     LoadOptions::Ready ready;
     ready.verified = executable.verified();
     ready.verify_ns = skep_os_monotonic_ns() - before;

@@ -37,6 +37,9 @@ struct LoadOptions {
     const CoreAnswers* core_answers = nullptr;
     KernelConfig kernel_config = {};  ///< what programs are told of the kernel; nothing: skep's own
     BindOptions bind;
+    /// Asked of every program that an engine is about to compile, verified or not; its error ends the loading. Empty:
+    /// all are welcome.
+    std::function<Result<void>(const ExecutableProgram& program)> admit = {};
     /// Code that was made before (native modules), instead of an engine's: asked once per program, whoever it comes
     /// from vouches for it. Empty: `engine` compiles.
     struct Ready {
