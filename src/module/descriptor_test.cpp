@@ -233,7 +233,7 @@ TEST(Contract, EveryDifferenceIsNamed) {
         {"run-time context abi", [](Contract& c) { ++c.runtime_abi; }},
         {"native module abi", [](Contract& c) { ++c.module_abi; }},
         {"version of the layout of arrays", [](Contract& c) { ++c.layout_version; }},
-        {"program type flying: this host has no hook", [](Contract& c) { c.program_types[0] = "flying"; }},
+        {"program type flying: nothing here runs such programs", [](Contract& c) { c.program_types[0] = "flying"; }},
         {"helper map_lookup_elem: the module takes it for", [](Contract& c) { c.helpers[0].prototype = "x"; }},
         {"helper fly: this host does not know it", [](Contract& c) { c.helpers[0].name = "fly"; }},
         {"context field Xdp.data: the module has 4 bytes at 0", [](Contract& c) { c.fields[0].bytes = 4; }},
