@@ -347,6 +347,22 @@ class Collector {
         return words;
     }
 
+    /// A verdict of the program's system that has no number on the other one, nor one with the same effect.
+    std::optional<platform::Verdict> own_verdict() const {
+        const auto can_say = [&](Personality p, platform::Verdict verdict) {
+            for (uint64_t number = 0; number < 16; ++number)
+                if (platform::outcome_of(out_.type, p, number, UINT32_MAX).verdict == verdict) return true;
+            return false;
+        };
+        const Personality other = out_.personality == Personality::Linux ? Personality::Windows : Personality::Linux;
+        for (const platform::Verdict verdict : platform::verdicts_of(out_.type)) {
+            const auto near = platform::nearest_verdict(verdict);
+            if (near && !near->same_effect && can_say(out_.personality, verdict) && !can_say(other, verdict))
+                return verdict;
+        }
+        return std::nullopt;
+    }
+
     void says(InsnIndex at, uint64_t number) {
         const platform::Verdict verdict = platform::outcome_of(out_.type, out_.personality, number, UINT32_MAX).verdict;
         this->at(add(Need::Kind::Verdict, verdict, fmt::format("verdict {}", platform::verdict_name(verdict))), at);
@@ -427,6 +443,27 @@ class Collector {
             if (row.form == isa::Form::WideImm64 && wanted) says(at, insn.imm64());
             if (row.form == isa::Form::StoreImm && (words_of(insn) & after.words).any())
                 says(at, static_cast<uint64_t>(int64_t{insn.imm}));
+        }
+        // What is computed is not followed: say so where it may be a verdict that the other system cannot stand in for.
+        const auto own = own_verdict();
+        for (const auto& [at, insn] : insns_) {
+            if (!own || !reached_[at]) continue;
+            const isa::Row& row = insn.row();
+            const isa::RegisterSet wanted = after_of(at, insn).registers & isa::writes_of(insn);
+            const bool followed = row.form == isa::Form::MovImm || row.form == isa::Form::MovSrc ||
+                                  row.form == isa::Form::WideImm64 || row.operation == Operation::CallLocal ||
+                                  (row.form == isa::Form::LoadMem && words_of(insn).any());
+            if (wanted == 0 || row.is_exit() || followed) continue;
+            Need place;
+            this->at(place, at);
+            const NeedSite& site = place.sites.front();
+            out_.unread.push_back(fmt::format(
+                "the verdict is computed at instruction {}{}: whether it is {}, which "
+                "only {} has, is not followed",
+                at,
+                site.source_file.empty() ? std::string() : fmt::format(" ({}:{})", site.source_file, site.source_line),
+                platform::verdict_name(*own), out_.personality == Personality::Linux ? "Linux" : "eBPF for Windows"));
+            break;
         }
         constexpr int32_t miss_mask = 3;  // the low bits of redirect_map's flags are what it answers on a miss
         for (const auto& [at, flags] : misses_) says(at, static_cast<uint64_t>(flags & miss_mask));

@@ -44,7 +44,7 @@ struct TypePart {
 
 struct Need {
     enum class Kind : uint8_t { Type, Helper, Map, Field, Kfunc, Feature, Verdict };
-    Kind kind;
+    Kind kind = Kind::Type;
     /// What exactly; UnknownNumber where the number means nothing in its own personality.
     std::variant<platform::ProgramType, platform::HelperId, platform::MapType, platform::FieldId, platform::FeatureId,
                  Kfunc, UnknownNumber, platform::Verdict, TypePart>

@@ -109,6 +109,19 @@ class Check(unittest.TestCase):
         self.assertTrue(hard["nearest"].startswith("proceed: "), hard)
         self.assertEqual(self.source("windows_hooks.bpf.c", hard["at"][0]["line"]).count("BPF_SOCK_ADDR_VERDICT_PROCEED_HARD"), 1)
 
+        # A number that arithmetic makes is not followed, and that is said.
+        _, report = check("windows_verdicts.o", "--platform", "linux-6.12")
+        notes = {p["name"]: p["not_looked_at"] for p in report["programs"]}
+        for program, count in (("binds", 1), ("connects", 1), ("replies", 0)):
+            self.assertEqual(len(notes[program]), count, (program, notes[program]))
+            for note in notes[program]:
+                self.assertIn("whether it is proceed_hard, which only eBPF for Windows has", note)
+        _, report = check("windows_connect.o", "--platform", "linux-6.12")
+        self.assertEqual([note for p in report["programs"] for note in p["not_looked_at"]], [], "constants all")
+        # Linux has no verdict of its own there, and xdp's aborted has one that does the same.
+        _, report = check("connect.o", "--platform", "windows-ebpf-1.6")
+        self.assertEqual([note for p in report["programs"] for note in p["not_looked_at"]], [])
+
     def source(self, name, line):
         return (pathlib.Path(__file__).resolve().parents[1] / "objects" / name).read_text().splitlines()[line - 1]
 
