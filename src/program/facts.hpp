@@ -22,8 +22,8 @@ struct Fact {
     bool branch_always : 1 = false;    ///< of a conditional jump: always taken
     bool branch_never : 1 = false;     ///< of a conditional jump: never taken
     bool key_constant : 1 = false;     ///< of a lookup call: the key is `key` (4-byte keys)
-    /// Of the program's first slot: no run reads a byte of the stack that it did not write before. What a frame holds
-    /// when it begins is then of no matter.
+    /// Of the program's first slot: no run reads a byte of the stack that it did not write before, nor has a helper
+    /// fill one (it may fail and leave it). What a frame holds when it begins is then of no matter.
     bool stack_written : 1 = false;
     bool result_constant : 1 = false;  ///< of arithmetic, a move or a load: dst is `key` after it, zero-extended
     uint32_t key = 0;

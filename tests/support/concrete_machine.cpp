@@ -166,6 +166,7 @@ size_t Machine::place_bytes(RegionKind kind, int64_t low, int64_t high, uint16_t
         for (size_t j = i; j < std::min(i + 8, memory.bytes.size()); ++j)
             memory.bytes[j] = static_cast<uint8_t>(x >> (8 * (j - i)));
     }
+    if (kind == RegionKind::Stack) memory.written.resize(memory.bytes.size());
     // Packets begin at any byte.
     return place(std::move(memory), kind == RegionKind::Packet ? 1 : 8);
 }
@@ -213,6 +214,11 @@ uint8_t* Machine::access(uint64_t address, uint64_t bytes, bool write, bool help
     }
     if (m.kind == RegionKind::Context && !helper) return refuse("the context, by an instruction that is not bound so");
     if (m.bytes.empty() && bytes != 0) return refuse("no memory");
+    for (uint64_t i = 0; !m.written.empty() && i < bytes; ++i) {
+        const auto at_byte = static_cast<size_t>(offset - m.low) + i;
+        if (!write) read_unwritten = read_unwritten || !m.written[at_byte];
+        if (write && !helper) m.written[at_byte] = true;  // a helper that fails may write nothing
+    }
     static uint8_t none[1];
     return m.bytes.empty() ? none : m.bytes.data() + (offset - m.low);
 }
@@ -378,6 +384,7 @@ Machine::Went Machine::atomic(const isa::Insn& insn, const isa::Row& row) {
     const uint64_t address = regs_[insn.dst] + static_cast<uint64_t>(int64_t{insn.offset});
     const unsigned width = row.access_bytes();
     if ((address & (width - 1)) != 0) return wrong("an atomic access that is not aligned");
+    if (access(address, width, false, false) == nullptr) return Went::Wrong;
     uint8_t* bytes = access(address, width, true, false);
     if (bytes == nullptr) return Went::Wrong;
     const uint64_t before = read_bytes(bytes, width), operand = cut(regs_[insn.src], width);
@@ -545,6 +552,7 @@ bool Machine::argument(HelperId id, const platform::HelperRow& row, unsigned i) 
             if (*size_ >= uint64_t{1} << 29) return no("memory with a size that is too large");
             const bool or_null = row.args[i] == ArgKind::MemInOrNull || row.args[i] == ArgKind::MemOutOrNull;
             if (v == 0 && or_null && *size_ == 0) return true;
+            if (row.args[i] == ArgKind::MemInOut && !memory(*size_, false)) return false;
             return memory(*size_, row.args[i] != ArgKind::MemIn && row.args[i] != ArgKind::MemInOrNull);
         }
         case ArgKind::RecordSize: record_size_ = static_cast<uint32_t>(v); return true;
@@ -561,7 +569,7 @@ bool Machine::argument(HelperId id, const platform::HelperRow& row, unsigned i) 
         }
         case ArgKind::I64Out:
         case ArgKind::U64Out: return memory(8, true);
-        case ArgKind::U32InOut: return memory(4, true);
+        case ArgKind::U32InOut: return memory(4, false) && memory(4, true);
         case ArgKind::In20: return memory(20, false);
         case ArgKind::In40: return memory(40, false);
         case ArgKind::SockCommon:

@@ -31,6 +31,7 @@ struct Memory {
     uint16_t map = verifier::no_map;  ///< maps, their values and keys; functions: which one
     uint8_t type = 0;                 ///< objects
     std::vector<uint8_t> bytes;
+    std::vector<bool> written;  ///< of a stack: by the run
 };
 
 /// Numbers of interest: what programs compare with, powers of two, ends of ranges, and chance.
@@ -93,6 +94,7 @@ class Machine {
     bool divided_by_zero = false;
 
     uint64_t instructions = 0, helper_calls = 0;
+    bool read_unwritten = false;  ///< a byte of the stack was read that the run had not written
     size_t most_frames = 1;
 
   private:

@@ -537,6 +537,8 @@ RunResult Containment::run(uint64_t seed, uint64_t most) {
             if (here.phase == Phase::Normal) {
                 if (const auto why = facts(here.insn, insn, machine, went == Machine::Went::Other)) return bad(*why);
             }
+            if (machine.read_unwritten && !program_.facts().empty() && program_.facts().front().stack_written)
+                return bad("bytes of the stack are read that nobody wrote, and the facts say that none are");
             const CostBound& cost = program_.cost();
             if (machine.instructions > cost.instructions)
                 return bad(fmt::format("more than {} instructions", cost.instructions));

@@ -78,6 +78,7 @@ TEST(Checker, SaysWhetherOnlyWrittenBytesOfTheStackAreRead) {
     struct Case {
         const char* text;
         bool written;
+        std::optional<isa::InsnIndex> comm_at = {};
     };
     for (const Case& one : {
              Case{"r0 = 0\nexit\n", true},
@@ -91,10 +92,14 @@ TEST(Checker, SaysWhetherOnlyWrittenBytesOfTheStackAreRead) {
              Case{"call 7\nif r0 == 0 goto +1\n*(u64 *)(r10 - 8) = 1\nr0 = *(u64 *)(r10 - 8)\nexit\n", false},
              // Somewhere in four bytes, of which one is read.
              Case{"call 7\nr0 &= 3\nr1 = r10\nr1 += r0\n*(u8 *)(r1 - 8) = 1\nr0 = *(u8 *)(r10 - 8)\nexit\n", false},
+             // A helper that fails may leave its memory as it was.
+             Case{"r1 = r10\nr1 += -8\nr2 = 8\ncall 16\nr0 = 0\nexit\n", false, 3},
+             Case{"*(u64 *)(r10 - 8) = 0\nr1 = r10\nr1 += -8\nr2 = 8\ncall 16\nr0 = 0\nexit\n", true, 4},
          }) {
         Subject subject = subject_of(one.text);
         if (std::string_view(one.text).starts_with("call"))
             testing::bind_helper(subject, 0, platform::HelperId::GetPrandomU32);
+        if (one.comm_at) testing::bind_helper(subject, *one.comm_at, platform::HelperId::GetCurrentComm);
         Certificate c = certify(subject);
         const auto program = Checker(subject).complete(c);
         ASSERT_TRUE(program) << one.text << why(program);

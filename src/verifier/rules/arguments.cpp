@@ -113,6 +113,8 @@ bool HelperCall::memory(unsigned reg, const Val& v, const Val& size, Access acce
                       static_cast<int>(reg));
     }
     if (!x.keeps_addresses_whole(t, bytes, static_cast<int>(reg))) return false;
+    // A helper that fails may leave the memory as it is: whether it fills it is nothing that a proof rests on.
+    if (!x.stack_is_set(t, bytes)) x.out_.notes.unset_stack = true;
     x.scratch_stack(t, bytes, static_cast<int64_t>(std::min<uint64_t>(x.number(size).umin(), UINT32_MAX)));
     return true;
 }
