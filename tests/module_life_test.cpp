@@ -52,7 +52,7 @@ runtime::LoadOptions options_for(std::shared_ptr<LoadedModule> module) {
                              const BoundProgram& program,
                              const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
         runtime::LoadOptions::Ready ready;
-        SKEP_ASSIGN(ready.code, module->instance(program.linked.name, link));
+        SKEP_ASSIGN(ready.code, module->instance(program, link));
         return ready;
     };
     return options;
@@ -150,7 +150,7 @@ TEST(ModuleLife, UnloadingWaitsForTheRunInside) {
     runtime::LoadOptions options = options_for(staying);
     options.helpers = helpers;
     options.ready_code = [&, inner = options.ready_code](const BoundProgram& program, const engine::LinkTable& link) {
-        auto made = going->instance(program.linked.name, link);
+        auto made = going->instance(program, link);
         EXPECT_TRUE(made.ok());
         if (made) code = *std::move(made);
         return inner(program, link);

@@ -85,6 +85,7 @@ Json audit_json(const module::CheckedModule& checked) {
         .set("verifier", d.verifier)
         .set("verifier_options", d.verifier_options)
         .set("core_types", d.core_types)
+        .set("personality", d.personality)
         .set("kernel_configuration", kernel_values_json(d.kernel_values))
         .set("signer", std::move(signer))
         .set("programs", std::move(programs))
@@ -99,6 +100,7 @@ std::string audit_text(const module::CheckedModule& checked) {
         fmt::format("module for {} ({}), image {}\n", d.target, d.cpu, module::digest_text(checked.image()));
     out += fmt::format("made by {} with {}\n", d.generator, d.compiler);
     out += fmt::format("of {}, {} bytes, {}\n", d.object_name, d.object.size(), module::digest_text(d.object));
+    if (!d.personality.empty()) out += fmt::format("its maker said that the object is one for {}\n", d.personality);
     if (checked.signer())
         out += fmt::format("signed by {}, valid until {}, certificate {}\n", checked.signer()->subject,
                            checked.signer()->not_after, checked.signer()->digest);

@@ -58,10 +58,11 @@ Result<int> run_compile(const Arguments& arguments, Output& output) {
     }
     options.compiler.compiler = arguments.text_or("cc", "");
     if (const auto program = arguments.text("program")) options.programs.push_back(*program);
+    options.personality = arguments.text_or("personality", "");
     SKEP_ASSIGN(const std::vector<std::byte> file, read_file(path));
     auto personality = platform::Personality::Linux;
     if (const auto spec = object::read_object(file, path))
-        personality = settle_personality(*spec, std::nullopt).value_or(personality);
+        personality = settle_personality(*spec, personality_from_name(options.personality)).value_or(personality);
     // The types are named by their bytes: a file's name says nothing where the module is read.
     SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments, personality));
     options.core.types = [&options, &target]() -> Result<std::shared_ptr<const btf::Btf>> {
@@ -117,6 +118,8 @@ constexpr OptionSpec options[] = {
     {"--cpu", Kind::Text, "LEVEL", "baseline, x86-64-v2, x86-64-v3, x86-64-v4, or host: this processor's (baseline)"},
     {"--cc", Kind::Text, "CC", "the C compiler (the first known one of the target that is installed)"},
     {"-p,--program", Kind::Text, "NAME", "this program alone, with those its program arrays hold"},
+    {"--personality", Kind::Choice, "linux|windows",
+     "whose headers the object was compiled against, if that cannot be told"},
     {"--btf", Kind::File, "FILE", "the types that CO-RE relocations are resolved against (the running kernel's)"},
     {"--platform", Kind::Text, "NAME",
      "the system whose kernel configuration the programs read, for good: LINUX_KERNEL_VERSION, ... (skep, which says "

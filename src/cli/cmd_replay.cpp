@@ -36,6 +36,7 @@ Result<std::shared_ptr<const module::LoadedModule>> native_code(const Arguments&
         SKEP_ASSIGN(const runtime::TargetTypes target, target_types(arguments, personality));
         options.core.types = target.open;
         options.programs = programs;
+        options.personality = head.personality;
         if (!head.core_answers.empty()) options.core.recorded = &head.core_answers;
         options.core.config = head.kernel_config();
         SKEP_ASSIGN(

@@ -162,11 +162,15 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     std::shared_ptr<const module::LoadedModule> native;
     runtime::CoreAnswers core_answers;
     runtime::KernelConfig baked_in;
+    std::optional<platform::Personality> compiled_for;
+    std::optional<std::string> wanted = arguments.text("program");
     if (is_module) {
         auto checked = module::check_module(file, check);
         if (!checked) return std::move(checked).error().in_file(path);
         file = checked->descriptor().object;
         core_answers = checked->descriptor().core_answers;
+        compiled_for = personality_from_name(checked->descriptor().personality);
+        if (!wanted && checked->descriptor().wanted.size() == 1) wanted = checked->descriptor().wanted.front();
         baked_in = module::kernel_config_of(checked->descriptor());
         if (engine == "native") {
             SKEP_ASSIGN(native, module::LoadedModule::load(*std::move(checked)));
@@ -190,10 +194,10 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
                          "run it on another engine, or set them in the object before skep compile")
                 .in_file(path);
     const auto spec = std::make_shared<const object::ObjectSpec>(std::move(read));
-    SKEP_ASSIGN(const uint32_t index,
-                runtime::choose_program(
-                    *spec, arguments.text("program"),
-                    arguments.text("contexts") ? platform::HostedBy::Contexts : platform::HostedBy::Packets));
+    SKEP_ASSIGN(
+        const uint32_t index,
+        runtime::choose_program(
+            *spec, wanted, arguments.text("contexts") ? platform::HostedBy::Contexts : platform::HostedBy::Packets));
 
     SKEP_ASSIGN(const uint64_t repeats, arguments.number_in("repeat", 1, UINT64_MAX, 1));
     const std::string event_type = arguments.text_or("event-type", "");
@@ -220,6 +224,7 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
     options.unverified = arguments.flag("unverified");
     options.admit = admission(arguments, check);
     options.personality = personality_from_name(arguments.text_or("personality", ""));
+    if (!options.personality) options.personality = compiled_for;
     SKEP_ASSIGN(TargetOptions target, target_options(arguments));
     options.kernel_config = std::move(target.config);
     if (!baked_in.source.empty()) {
@@ -254,7 +259,7 @@ Result<int> run_run(const Arguments& arguments, Output& output) {
         RecordHead head;
         head.engine = options.engine;
         head.program = options.program;
-        head.personality = arguments.text_or("personality", "");
+        head.personality = options.personality ? personality_name(*options.personality) : "";
         head.name = path.substr(path.find_last_of("/\\") + 1);
         head.seed = *options.seed;
         head.ifindex = options.ifindex;

@@ -7,6 +7,7 @@
 
 #include "engine/native/emit.hpp"
 #include "platform/program_type.hpp"
+#include "program/personality.hpp"
 #include "runtime/load/link_program.hpp"
 
 namespace skep::module {
@@ -67,8 +68,9 @@ runtime::KernelConfig kernel_config_of(const Descriptor& descriptor) {
     return runtime::KernelConfig::of("the module", descriptor.kernel_values);
 }
 
-BindOptions bind_options_for(const std::string& verifier) {
+BindOptions bind_options_for(const std::string& verifier, const std::string& personality) {
     BindOptions options;
+    options.personality = personality_from_name(personality);
     options.keep_problems = verifier != no_verifier().identity();
     return options;
 }
@@ -122,8 +124,8 @@ engine::native::MapShape map_shape(const MapNeed& need) {
 
 Result<Built> build_module(Bytes object, const std::string& name, const BuildOptions& options, const Voucher& voucher) {
     const std::string short_name = last_part(name);
-    SKEP_ASSIGN(const Prepared prepared,
-                prepare(object, name, options.programs, options.core, bind_options_for(voucher.identity())));
+    SKEP_ASSIGN(const Prepared prepared, prepare(object, name, options.programs, options.core,
+                                                 bind_options_for(voucher.identity(), options.personality)));
     Compiler compiler;
     if (!options.source_only) {
         SKEP_ASSIGN(compiler, find_compiler(options.compiler));
@@ -140,6 +142,7 @@ Result<Built> build_module(Bytes object, const std::string& name, const BuildOpt
     d.object_name = short_name;
     d.object.assign(object.begin(), object.end());
     d.wanted = options.programs;
+    d.personality = options.personality;
     d.core_answers = prepared.core_answers;
     if (!d.core_answers.empty()) d.core_types = options.core_types;
     d.kernel_values = prepared.kernel_values;
@@ -197,6 +200,7 @@ Result<Buffer> rebuild(const Descriptor& descriptor, const std::string& compiler
                                                     descriptor.target, descriptor.cpu));
     options.compiler = {*target, *cpu, compiler};
     options.programs = descriptor.wanted;
+    options.personality = descriptor.personality;
     options.generator = descriptor.generator;
     options.core.recorded = &descriptor.core_answers;
     options.core_types = descriptor.core_types;

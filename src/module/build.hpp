@@ -41,7 +41,8 @@ Result<Prepared> prepare(Bytes object, const std::string& name, const std::vecto
 /// What a module's programs are told of the kernel; nothing (skep's own) where it does not say.
 runtime::KernelConfig kernel_config_of(const Descriptor& descriptor);
 /// Binding as a module's verifier has it: who proves what is reached may meet what has no meaning behind it.
-BindOptions bind_options_for(const std::string& verifier);
+/// `personality`: as Descriptor::personality, a name of personality.hpp or empty.
+BindOptions bind_options_for(const std::string& verifier, const std::string& personality);
 
 /// A map of a contract as generated code reaches it.
 engine::native::MapShape map_shape(const MapNeed& need);
@@ -49,6 +50,7 @@ engine::native::MapShape map_shape(const MapNeed& need);
 struct BuildOptions {
     CompilerOptions compiler;
     std::vector<std::string> programs;
+    std::string personality;   ///< "linux", "windows"; empty: by the object's evidence
     std::string generator;     ///< "skep 0.1.0"
     bool source_only = false;  ///< the C text, no image
     CoreSource core = {};

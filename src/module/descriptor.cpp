@@ -30,6 +30,7 @@ enum Part : uint16_t {
     part_core_answers = 13,
     part_core_types = 14,
     part_kernel_values = 15,
+    part_personality = 16,
 };
 
 constexpr const char* what = "the module's descriptor";
@@ -144,6 +145,7 @@ Buffer encode(const Descriptor& d) {
         }
         out.part(part_kernel_values, tlv_critical, w.bytes);
     }
+    if (!d.personality.empty()) out.part(part_personality, tlv_critical, d.personality);
 
     std::byte* header = out.bytes.data();
     std::memcpy(header, descriptor_magic, sizeof descriptor_magic);
@@ -205,6 +207,7 @@ Result<Descriptor> decode_descriptor(Bytes bytes) {
             case part_verifier_options: text = &d.verifier_options; break;
             case part_object_name: text = &d.object_name; break;
             case part_core_types: text = &d.core_types; break;
+            case part_personality: text = &d.personality; break;
             case part_kernel_values: SKEP_TRY(read_kernel_values(part, d.kernel_values)); continue;
             case part_core_answers: SKEP_TRY(read_answers(part, d.core_answers)); continue;
             case part_contract: {

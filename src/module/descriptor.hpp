@@ -41,6 +41,7 @@ struct Descriptor {
     std::string object_name;
     Buffer object;                    ///< the original object file
     std::vector<std::string> wanted;  ///< programs that were named; empty: those that the object loads by default
+    std::string personality;          ///< whose numbers the object has, where its maker had to say; else empty
     std::vector<ModuleProgram> programs;
     /// What CO-RE relocations were answered with, by program; only those that have any.
     runtime::CoreAnswers core_answers;

@@ -51,6 +51,7 @@ Descriptor sample() {
     program.certificate = {std::byte{9}};
     d.programs = {program, program};
     d.wanted = {"firewall"};
+    d.personality = "windows";
     btf::CoreAnswer moved, missing;
     moved.before = 8;
     moved.after = 16;
@@ -69,6 +70,7 @@ Descriptor without_adaptation() {
     d.core_answers.clear();
     d.core_types.clear();
     d.kernel_values.clear();
+    d.personality.clear();
     return d;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "module/native_code.hpp"
+#include "program/personality.hpp"
 
 namespace skep::module {
 
@@ -109,10 +110,13 @@ Result<CheckedModule> check_module(Bytes file, const CheckOptions& options) {
         if (std::ranges::find(facts.exports, program.symbol) == facts.exports.end())
             return refuse(fmt::format("the image has no code for program {}", program.name),
                           fmt::format("it exports no \"{}\"", program.symbol));
+    if (!d.personality.empty() && !personality_from_name(d.personality))
+        return refuse(fmt::format("the module is for objects of \"{}\"", d.personality),
+                      "this skep knows linux and windows");
     CoreSource core;
     core.recorded = &d.core_answers;
     core.config = kernel_config_of(d);
-    auto prepared = prepare(d.object, d.object_name, d.wanted, core, bind_options_for(d.verifier));
+    auto prepared = prepare(d.object, d.object_name, d.wanted, core, bind_options_for(d.verifier, d.personality));
     if (!prepared) return std::move(prepared).error();
     out.prepared_ = *std::move(prepared);
     if (out.prepared_.core_answers != d.core_answers)
@@ -142,11 +146,22 @@ Result<std::shared_ptr<LoadedModule>> LoadedModule::load(CheckedModule module) {
     return out;
 }
 
-Result<std::unique_ptr<engine::CompiledCode>> LoadedModule::instance(const std::string& program,
+Result<std::unique_ptr<engine::CompiledCode>> LoadedModule::instance(const BoundProgram& program,
                                                                      const engine::LinkTable& link) const {
     const Descriptor& d = module_.descriptor();
     for (size_t i = 0; i < d.programs.size(); ++i) {
-        if (d.programs[i].name != program) continue;
+        if (d.programs[i].name != program.linked.name) continue;
+        // Claim: the code does what the caller's program means. Because: it was made of this program, and bound so.
+        const BoundProgram& own = module_.prepared().bound[i];
+        if (program.personality != own.personality)
+            return refuse(fmt::format("the module's code is of a program for {}, and asked for is one for {}",
+                                      personality_name(own.personality), personality_name(program.personality)),
+                          "verdicts, helpers and fields have other numbers there",
+                          "leave out --personality, or compile the object with it");
+        if (program.type != own.type || program.attach != own.attach || program.linked.code != own.linked.code)
+            return refuse(
+                fmt::format("the module's code of {} is not that of the program that was loaded", d.programs[i].name),
+                "its type or its instructions are others");
         const std::vector<uint32_t>& indices = module_.prepared().map_indices[i];
         std::vector<uint32_t> maps(d.contract.maps.size(), UINT32_MAX);
         for (size_t m = 0; m < indices.size(); ++m) {
@@ -160,7 +175,7 @@ Result<std::unique_ptr<engine::CompiledCode>> LoadedModule::instance(const std::
         }
         return NativeCode::make(image_, d.programs[i].symbol, helpers_, maps, link, module_.code_bytes());
     }
-    return Error(Errc::Unresolved, fmt::format("the module has no program \"{}\"", program));
+    return Error(Errc::Unresolved, fmt::format("the module has no program \"{}\"", program.linked.name));
 }
 
 }  // namespace skep::module

@@ -59,8 +59,9 @@ class LoadedModule {
 
     const CheckedModule& module() const { return module_; }
     /// The code of one program with the maps of one instance. Keeps the module. Errors: Unresolved (no such program),
-    /// Rejected (a map that does not lie as the contract says), Unavailable (a helper).
-    Result<std::unique_ptr<engine::CompiledCode>> instance(const std::string& program,
+    /// Rejected (it is not the program that the code was made of; a map that does not lie as the contract says),
+    /// Unavailable (a helper).
+    Result<std::unique_ptr<engine::CompiledCode>> instance(const BoundProgram& program,
                                                            const engine::LinkTable& link) const;
 
   private:

@@ -224,6 +224,38 @@ class Modules(unittest.TestCase):
         self.assertEqual(build("--platform", "linux-5.15", "--kconfig", config)[0], 0)
         self.assertNotEqual(module.read_bytes(), before)
 
+    def test_a_module_is_of_one_personality(self):
+        """Its code keeps the numbers of the system it was made for: nobody reads its verdicts as another system's."""
+        source = binary / "tests" / "objects" / "given.o"
+        if not source.exists():
+            self.skipTest("the test objects are not built")
+        module = self.folder / f"plain{ending}"
+        code, text = compile_module(source, module, "--target", host, "--program", "second")
+        self.assertEqual(code, 0, text)
+        def verdicts(out):
+            return json.loads(out)["verdicts"] if out else None
+
+        words = ["run", module, "--pcap", capture, "--allow-unsigned", "--unverified", "--json"]
+        code, out, err = skep(*words, "--personality", "linux")
+        self.assertEqual((code, verdicts(out)), (0, {"drop": 592}), err)
+        code, out, _ = skep(*words, "--personality", "windows")
+        self.assertEqual(code, 1, out)
+        self.assertIn("the module's code is of a program for linux, and asked for is one for windows", out)
+        # Where its maker says it, the module says it to whoever runs it, on any engine.
+        code, text = compile_module(source, module, "--target", host, "--program", "second", "--personality", "windows")
+        self.assertEqual(code, 0, text)
+        for engine in ("native", "interp"):
+            code, out, err = skep(*words, "--engine", engine)
+            self.assertEqual((code, verdicts(out)), (0, {"pass": 592}), f"{engine}: {err}")
+        code, out, _ = skep(*words, "--personality", "linux")
+        self.assertEqual(code, 1, out)
+        self.assertIn("the module's code is of a program for windows", out)
+        code, out, err = skep("audit", module, "--allow-unsigned", "--unverified")
+        self.assertIn("its maker said that the object is one for windows\n", out)
+        if not windows and not arm64:
+            code, out, err = skep("audit", module, "--allow-unsigned", "--unverified", "--rebuild", "--json")
+            self.assertTrue(json.loads(out)["rebuild_equal"], err)
+
     def test_what_takes_an_object_takes_a_module(self):
         for words in (["inspect"], ["disasm"], ["verify", "--program", "firewall"]):
             with self.subTest(command=words[0]):

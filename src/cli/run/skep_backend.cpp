@@ -281,7 +281,7 @@ Result<runtime::LoadOptions> load_options(const RunOptions& options, std::shared
                               const engine::LinkTable& link) -> Result<runtime::LoadOptions::Ready> {
             runtime::LoadOptions::Ready ready;
             ready.verified = native->module().verified();
-            SKEP_ASSIGN(ready.code, native->instance(program.linked.name, link));
+            SKEP_ASSIGN(ready.code, native->instance(program, link));
             return ready;
         };
         load.bind.keep_problems = options.native->module().verified();
