@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs of chance that the verifier accepts: the JIT, with all that the certificate's checker proved of them, gives
-// what the interpreter gives, which believes nothing. SKEP_FACTS_SEED: another start.
+// Programs of chance that the verifier accepts: the JIT and native modules, with all that the certificate's checker
+// proved of them, give what the interpreter gives, which believes nothing. Modules are built in batches by the host's C
+// compiler, where there is one.
+//   SKEP_FACTS_SEED      another start
+//   SKEP_FACTS_PROGRAMS  how many (default 1500; native modules too of the first 400, or of all if it is set)
+//   SKEP_NATIVE_CC       the C compiler
+//   SKEP_KEPT_IMAGES     a folder of images built before
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdlib>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "engine/interp/interp.hpp"
 #include "engine/jit/jit.hpp"
 #include "isa/assemble.hpp"
+#include "module/native_code.hpp"
 #include "platform/helper.hpp"
 #include "verifier/verify.hpp"
 
@@ -19,7 +28,7 @@ namespace {
 
 using platform::HelperId;
 
-constexpr unsigned programs = 1500, runs = 4;
+constexpr unsigned most_programs = 1500, most_native = 400, batch_size = 200, runs = 4;
 
 struct Chance {
     uint64_t state;
@@ -40,6 +49,8 @@ uint64_t give_number(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, skep_runt
     const uint64_t word = inputs.next();
     return word % 4 == 0 ? word >> 8 & 7 : word % 4 == 1 ? word : word & 0xffffffff;
 }
+
+unsigned word(Chance& chance) { return chance.below(8) == 0 ? 16 : 8; }
 
 /// r6 to r9 hold numbers of which something is known; sums, masks, divisions, moves of both widths, jumps forward, a
 /// loop around them that counts in r4, a spilled word.
@@ -79,8 +90,9 @@ std::string program_of(Chance& chance) {
                                     chance.pick(std::array{"==", "!=", "<", ">=", "s<", "s>", "&"}), chance.below(64),
                                     open);
                 break;
-            case 6: text += fmt::format("r{} = *(u64 *)(r10 - 8)\n", reg()); break;
-            case 7: text += fmt::format("*(u64 *)(r10 - 8) = r{}\n", reg()); break;
+            // The second word may not have been written.
+            case 6: text += fmt::format("r{} = *(u64 *)(r10 - {})\n", reg(), word(chance)); break;
+            case 7: text += fmt::format("*(u64 *)(r10 - {}) = r{}\n", word(chance), reg()); break;
             case 8:
                 text += fmt::format("r{} |= 1\n{}{} {} r{}\n", 8, "r", reg(), chance.pick(std::array{"/=", "%="}), 8);
                 break;
@@ -107,24 +119,101 @@ std::shared_ptr<const BoundProgram> bound(isa::Code code) {
     return program;
 }
 
-TEST(FactsEqual, TheJitWithFactsGivesWhatTheInterpreterGives) {
-    const char* text = std::getenv("SKEP_FACTS_SEED");
-    Chance chance{text == nullptr ? 0x5eed : std::strtoull(text, nullptr, 0) | 1};
-    std::array<skep_helper_fn, platform::helper_count> helpers{};
-    helpers[static_cast<size_t>(HelperId::GetPrandomU32)] = give_number;
-    engine::LinkTable link;
-    link.helpers = helpers;
-    unsigned accepted = 0, divisors = 0, widths = 0, narrow = 0, constants = 0, branches = 0, dead = 0;
+std::string from_environment(const char* name) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? std::string() : text;
+}
+
+/// An accepted program, and the number that its inputs follow from.
+struct Accepted {
+    unsigned number = 0;
+    std::string source;
+    verifier::Report report;
+};
+
+class FactsEqual : public ::testing::Test {
+  protected:
+    FactsEqual() {
+        helpers_[static_cast<size_t>(HelperId::GetPrandomU32)] = give_number;
+        link_.helpers = helpers_;
+    }
+
+    uint64_t result_of(const engine::CompiledCode& code, unsigned number, unsigned run) const {
+        inputs.state = 0x9e3779b97f4a7c15 * (number * runs + run + 1);
+        skep_runtime_context context{};
+        context.size = sizeof context;
+        context.abi = SKEP_RUNTIME_CONTEXT_ABI;
+        context.helpers = helpers_.data();
+        uint64_t nothing[16]{};
+        return code.entry().function(nothing, &context, code.entry().self);
+    }
+
+    void expect_equal(const Accepted& program, const engine::CompiledCode& code, const engine::CompiledCode& interp,
+                      const char* engine) const {
+        for (unsigned run = 0; run < runs; ++run)
+            ASSERT_EQ(result_of(code, program.number, run), result_of(interp, program.number, run))
+                << engine << ", run " << run << "\n"
+                << program.source;
+    }
+
+    void run_jit(const Accepted& program, const engine::CompiledCode& interp) {
+        if (no_jit_) return;
+        auto jit = engine::jit::compile(*program.report.executable, link_, {});
+        if (!jit && jit.error().code() == Errc::Unavailable) {
+            no_jit_ = jit.error().to_string();
+            return;
+        }
+        ASSERT_TRUE(jit) << jit.error().to_string() << program.source;
+        expect_equal(program, **jit, interp, "jit");
+    }
+
+    void run_native(const std::vector<Accepted>& batch) {
+        if (no_native_ || batch.empty()) return;
+        std::vector<module::DirectProgram> programs;
+        for (const Accepted& program : batch) programs.push_back({&*program.report.executable, &link_});
+        module::DirectOptions options;
+        options.compiler = from_environment("SKEP_NATIVE_CC");
+        options.kept_images = from_environment("SKEP_KEPT_IMAGES");
+        auto codes = module::compile_direct(programs, options);
+        if (!codes && codes.error().code() == Errc::Unavailable) {
+            no_native_ = codes.error().to_string();
+            return;
+        }
+        ASSERT_TRUE(codes) << codes.error().to_string();
+        for (size_t i = 0; i < batch.size(); ++i) {
+            auto interp = engine::interp::compile(*batch[i].report.executable, link_);
+            ASSERT_TRUE(interp) << batch[i].source;
+            expect_equal(batch[i], *(*codes)[i], **interp, "native");
+            if (HasFatalFailure()) return;
+        }
+        native_ += static_cast<unsigned>(batch.size());
+    }
+
+    std::array<skep_helper_fn, platform::helper_count> helpers_{};
+    engine::LinkTable link_;
+    unsigned native_ = 0;
+    std::optional<std::string> no_jit_, no_native_;
+};
+
+TEST_F(FactsEqual, TheJitAndNativeModulesWithFactsGiveWhatTheInterpreterGives) {
+    const std::string seed = from_environment("SKEP_FACTS_SEED"), count = from_environment("SKEP_FACTS_PROGRAMS");
+    Chance chance{seed.empty() ? 0x5eed : std::strtoull(seed.c_str(), nullptr, 0) | 1};
+    const auto programs =
+        count.empty() ? most_programs : static_cast<unsigned>(std::strtoull(count.c_str(), nullptr, 10));
+    unsigned accepted = 0, divisors = 0, widths = 0, narrow = 0, constants = 0, branches = 0, dead = 0, unset = 0;
+    std::vector<Accepted> batch;
     for (unsigned n = 0; n < programs; ++n) {
-        const std::string source = program_of(chance);
-        auto code = isa::assemble(source);
-        ASSERT_TRUE(code) << source << code.error().to_string();
+        Accepted program;
+        program.number = n;
+        program.source = program_of(chance);
+        auto code = isa::assemble(program.source);
+        ASSERT_TRUE(code) << program.source << code.error().to_string();
         verifier::Subject subject;
         subject.program = bound(*std::move(code));
-        const verifier::Report report = verifier::verify(subject);
-        if (report.verdict != verifier::Verdict::Accepted) continue;
+        program.report = verifier::verify(subject);
+        if (program.report.verdict != verifier::Verdict::Accepted) continue;
         ++accepted;
-        for (const Fact& fact : report.executable->facts()) {
+        for (const Fact& fact : program.report.executable->facts()) {
             divisors += fact.divisor_non_zero;
             widths += fact.upper_half_zero;
             narrow += fact.narrow != 0;
@@ -132,31 +221,32 @@ TEST(FactsEqual, TheJitWithFactsGivesWhatTheInterpreterGives) {
             branches += fact.branch_always || fact.branch_never;
             dead += !fact.reachable;
         }
-        auto jit = engine::jit::compile(*report.executable, link, {});
-        auto interp = engine::interp::compile(*report.executable, link);
-        if (!jit && jit.error().code() == Errc::Unavailable) GTEST_SKIP() << jit.error().to_string();
-        ASSERT_TRUE(jit && interp);
-        for (unsigned run = 0; run < runs; ++run) {
-            std::array<uint64_t, 2> results{};
-            for (const auto* compiled : {jit->get(), interp->get()}) {
-                inputs.state = 0x9e3779b97f4a7c15 * (n * runs + run + 1);
-                skep_runtime_context context{};
-                context.size = sizeof context;
-                context.abi = SKEP_RUNTIME_CONTEXT_ABI;
-                context.helpers = helpers.data();
-                uint64_t nothing[16]{};
-                results[compiled == jit->get() ? 0 : 1] =
-                    compiled->entry().function(nothing, &context, compiled->entry().self);
-            }
-            ASSERT_EQ(results[0], results[1]) << source << "run " << run;
+        unset += !program.report.executable->facts().front().stack_written;
+        auto interp = engine::interp::compile(*program.report.executable, link_);
+        ASSERT_TRUE(interp) << program.source;
+        run_jit(program, **interp);
+        if (HasFatalFailure()) return;
+        if (!count.empty() || n < most_native) batch.push_back(std::move(program));
+        if (batch.size() == batch_size) {
+            run_native(batch);
+            batch.clear();
         }
+        if (HasFatalFailure()) return;
     }
-    RecordProperty("accepted", static_cast<int>(accepted));
-    fmt::print("{} of {} accepted; facts: divisor {}, width {}, narrow {}, constant {}, branch {}, dead {}\n", accepted,
-               programs, divisors, widths, narrow, constants, branches, dead);
+    run_native(batch);
+    if (HasFatalFailure()) return;
+    fmt::print(
+        "{} of {} accepted, {} as native modules; facts: divisor {}, width {}, narrow {}, constant {}, branch {}, dead "
+        "{}; {} read a stack that they did not write\n",
+        accepted, programs, native_, divisors, widths, narrow, constants, branches, dead, unset);
     // Each kind of facts was there to be believed.
     EXPECT_GT(accepted, programs / 2);
-    for (const unsigned count : {divisors, widths, narrow, constants, branches, dead}) EXPECT_GT(count, 100u);
+    for (const unsigned facts : {divisors, widths, narrow, constants, branches, dead}) EXPECT_GT(facts, 100u);
+    EXPECT_GT(unset, 0u);
+    EXPECT_LT(unset, accepted);
+    if (no_native_) fmt::print("no native modules: {}\n", *no_native_);
+    if (no_jit_ && no_native_) GTEST_SKIP() << *no_jit_ << "\n" << *no_native_;
+    if (no_jit_) fmt::print("no JIT: {}\n", *no_jit_);
 }
 
 }  // namespace

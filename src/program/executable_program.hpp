@@ -23,6 +23,9 @@ class ExecutableProgram {
     const CostBound& cost() const { return cost_; }
     /// Whether a certificate was checked for it. False only for an UnverifiedProgram.
     bool verified() const { return verified_; }
+    /// Whether a frame's bytes have to be zero when it begins: the program may read some that it did not write, and no
+    /// engine shows what lay there before, nor gives another value than the next one.
+    bool clears_frames() const { return !verified_ || facts_->empty() || !facts_->front().stack_written; }
 
   private:
     friend class verifier::Checker;

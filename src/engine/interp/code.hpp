@@ -101,7 +101,8 @@ class Code final : public CompiledCode {
     std::vector<Micro> micros;
     std::vector<bool> function_starts;  ///< per slot
     Options options;
-    bool checked = false;  ///< a step limit or address checks are on
+    bool checked = false;       ///< a step limit or address checks are on
+    bool clears_frames = true;  ///< ExecutableProgram's
 };
 
 /// Values of r1 to r5 on entry.

@@ -182,6 +182,7 @@ Result<std::unique_ptr<CompiledCode>> compile(const ExecutableProgram& program, 
     auto code = std::make_unique<Code>();
     code->options = options;
     code->checked = options.step_limit != 0 || options.check_accesses;
+    code->clears_frames = program.clears_frames();
     SKEP_TRY(Predecoder(program.bound(), table, *code).run());
     if (has_threaded_loop && options.dispatch == Dispatch::Threaded && options.fuse && !code->checked) {
         fuse(code->micros);

@@ -31,7 +31,7 @@ struct Options {
     /// Instructions that one run may execute, callbacks included; then it ends with SKEP_FAULT_STEP_LIMIT. 0: no limit.
     uint64_t step_limit = 0;
     /// Whether every load and store must lie in the program's stack or in `regions`; one that does not ends the run
-    /// with SKEP_FAULT_BAD_ACCESS. The stack then starts zeroed. For programs that nobody verified.
+    /// with SKEP_FAULT_BAD_ACCESS. The whole stack then starts zeroed. For programs that nobody verified.
     bool check_accesses = false;
     std::vector<Region> regions;
 };

@@ -327,6 +327,34 @@ TEST_P(Interpreter, AFaultInACallbackEndsTheWholeRun) {
 }
 
 skep_entry tail_target;
+TEST_P(Interpreter, BytesOfAFrameThatNobodyWroteAreZero) {
+    const char* const text = R"(
+        r1 = 1
+        call other
+        r6 = r0
+        r1 = 0
+        call other
+        r0 += r6
+        r1 = *(u64 *)(r10 - 8)
+        r0 += r1
+        r1 = *(u64 *)(r10 - 512)
+        r0 += r1
+        *(u64 *)(r10 - 8) = 8
+        *(u64 *)(r10 - 512) = 9
+        exit
+    other:
+        r0 = *(u64 *)(r10 - 8)
+        r2 = *(u64 *)(r10 - 512)
+        r0 += r2
+        if r1 == 0 goto +2
+        *(u64 *)(r10 - 8) = 5
+        *(u64 *)(r10 - 512) = 7
+        exit
+    )";
+    EXPECT_EQ(machine(text), 0u);
+    EXPECT_EQ(machine(text), 0u);  // nor what an earlier run left
+}
+
 uint64_t tail_call_helper(uint64_t, uint64_t, uint64_t index, uint64_t, uint64_t, skep_runtime_context* run) {
     if (index != 0 || run->tail_calls >= SKEP_TAIL_CALL_LIMIT) return 0;
     ++run->tail_calls;
@@ -345,6 +373,10 @@ TEST_P(Interpreter, ATailCallReplacesTheFrame) {
                       "sub: r6 = 5\nr3 = 0\ncall 12\nr0 = 7\nexit",
                       &context),
               1142u);
+    // It finds nothing of the frame that it replaces.
+    const auto reader = machine.compile_program(Machine::program("r0 = *(u64 *)(r10 - 8)\nexit"));
+    tail_target = reader->entry();
+    EXPECT_EQ(machine("*(u64 *)(r10 - 8) = 1000\nr3 = 0\ncall 12\nr0 = 7\nexit", &context), 0u);
     // A target of the other dispatch, or a native one, is entered through its entry.
     Machine other(GetParam() == Dispatch::Threaded ? Dispatch::Switch : Dispatch::Threaded);
     const auto foreign = other.compile_program(Machine::program("r0 = *(u64 *)(r1 + 0)\nr0 += 2\nexit"));

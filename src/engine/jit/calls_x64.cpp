@@ -67,9 +67,23 @@ void Translator::prologue(const Frame& frame, const Function& function) {
         e_.mov(Width::W64, Gp::Rbp, Gp::Rsp);
     }
     if (frame.bytes != 0) e_.alu_imm(Alu::Sub, Width::W64, Gp::Rsp, static_cast<int32_t>(frame.bytes));
+    if (frame.pointer && program_.clears_frames()) clear_frame();
     if (frame.external) e_.mov(Width::W64, abi_.run, abi_.argument[1]);
     if (function.has(has_may_goto))
         e_.store_imm(Width::W64, {Gp::Rsp, Gp::None, 0, static_cast<int32_t>(frame.may_goto)}, may_goto_budget);
+}
+
+/// Eight words in a round.
+void Translator::clear_frame() {
+    constexpr int32_t word = 8, round = 8 * word;
+    static_assert(SKEP_FRAME_BYTES % round == 0);
+    const Gp at = abi_.scratch[0];
+    e_.mov_imm(at, ~uint64_t{0} - SKEP_FRAME_BYTES + 1);
+    const Label next = e_.new_label();
+    e_.bind(next);
+    for (int32_t offset = 0; offset < round; offset += word) e_.store_imm(Width::W64, {Gp::Rbp, at, 0, offset}, 0);
+    e_.alu_imm(Alu::Add, Width::W64, at, round);
+    e_.jump_if(Cond::NotEqual, next);
 }
 
 void Translator::epilogue(const Frame& frame, bool ret) {

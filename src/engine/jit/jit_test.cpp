@@ -235,6 +235,30 @@ constexpr Case cases[] = {
         r0 += r1
         exit)",
      6 + 7 + 8 + 9 + 1000 + 5 + 1},
+    {"bytes of a frame that nobody wrote are zero, in every frame", R"(
+        r1 = 1
+        call other
+        r6 = r0
+        r1 = 0
+        call other
+        r0 += r6
+        r1 = *(u64 *)(r10 - 8)
+        r0 += r1
+        r1 = *(u64 *)(r10 - 512)
+        r0 += r1
+        exit
+        other:
+        r0 = *(u64 *)(r10 - 8)
+        r2 = *(u64 *)(r10 - 256)
+        r0 += r2
+        r2 = *(u64 *)(r10 - 512)
+        r0 += r2
+        if r1 == 0 goto +3
+        *(u64 *)(r10 - 8) = 5
+        *(u64 *)(r10 - 256) = 6
+        *(u64 *)(r10 - 512) = 7
+        exit)",
+     0},
     {"may_goto falls through until its budget is used up", R"(
         r0 = 0
         may_goto +2

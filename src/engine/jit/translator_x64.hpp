@@ -74,6 +74,7 @@ class Translator {
         bool external = false;  ///< entered by skep_entry_fn's convention: has to set the run
     };
     Frame make_frame(const Function& function, bool external) const;
+    void clear_frame();
     void prologue(const Frame& frame, const Function& function);
     void epilogue(const Frame& frame, bool ret = true);
     void emit_entry_wrapper();

@@ -458,8 +458,7 @@ bool Function::analyse_entry(std::span<const Function> functions) {
 }
 
 void Function::analyse_variables(std::span<const Function> functions) {
-    const Facts& facts = program.facts();
-    starts_unset = program.verified() && !facts.empty() && facts.front().stack_written;
+    clears_frame = program.clears_frames();
     const LocationSet signature = entry_live;
     choose_slots();
     set_effects(functions);

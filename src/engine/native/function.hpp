@@ -120,7 +120,7 @@ class Function {
     std::vector<Slot> slots;   ///< location register_locations + i
     uint32_t frame_bytes = 0;  ///< of the frame that is left besides slots
     bool has_may_goto = false;
-    bool starts_unset = false;                ///< nobody reads bytes of the frame that the run did not write
+    bool clears_frame = true;                 ///< somebody may read bytes of the frame that the run did not write
     LocationSet entry_live = 0;               ///< locations read before they are written
     std::array<uint8_t, 6> argument_types{};  ///< r1 to r5 on entry
     uint8_t result_types = 0;

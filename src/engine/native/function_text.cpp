@@ -111,7 +111,7 @@ void FunctionWriter::name_webs() {
 std::string FunctionWriter::head() const {
     std::string out = "\n" + signature_of(program_, f_) + " {\n";
     if (f_.frame_bytes != 0 || uses_frame_)
-        out += fmt::format("    SKEP_ALIGN8 uint8_t frame[{}]{};\n", frame_bytes(), f_.starts_unset ? "" : " = {0}");
+        out += fmt::format("    SKEP_ALIGN8 uint8_t frame[{}]{};\n", frame_bytes(), f_.clears_frame ? " = {0}" : "");
     for (const auto& [map, percpu] : maps_used_) {
         out += percpu ? fmt::format(
                             "    uint8_t *const map{0} = self->maps[{0}].values + (uint64_t)run->lane * "
