@@ -33,6 +33,7 @@ std::span<const Target> all_targets();
 std::optional<Target> host_target();
 
 /// Which instructions the code may use: levels of the x86-64 psABI. Other machines have Baseline only.
+// NOLINTNEXTLINE(readability-identifier-naming): the field's names
 enum class CpuLevel : uint8_t { Baseline, X86_64_V2, X86_64_V3, X86_64_V4 };
 /// "baseline", "x86-64-v3"; static storage.
 const char* cpu_level_name(CpuLevel level);

@@ -29,7 +29,8 @@ std::string_view member_of(const btf::Btf& types, const btf::CoreRecord& record)
         path.remove_prefix(colon + 1);
         colon = path.find(':');
         uint32_t index = 0;
-        std::from_chars(path.data(), path.data() + std::min(colon, path.size()), index);
+        const std::string_view number = path.substr(0, colon);
+        std::from_chars(number.data(), number.data() + number.size(), index);
         const btf::Type& type = types.type(at);
         if ((type.kind != btf::Kind::Struct && type.kind != btf::Kind::Union) || index >= types.members(type).size())
             return {};

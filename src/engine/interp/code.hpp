@@ -28,6 +28,8 @@ enum class Handler : uint16_t {
 
 /// The rows of fused.def: numbers after Handler's, so that a Micro may hold either.
 enum class FusedHandler : uint16_t {
+    // Not a row's name.
+    // NOLINTNEXTLINE(readability-identifier-naming)
     before_first = static_cast<uint16_t>(Handler::Invalid),
 #define FUSED2(a, b, ab) a##_##b##_##ab,
 #define FUSED3(a, b, c, ab, bc) a##_##b##_##c##_##ab##_##bc,

@@ -78,7 +78,7 @@ TEST(JitArithmetic, EveryRegisterPairAgreesWithTheModelAndTouchesNothingElse) {
             const bool two = row.form == isa::Form::DstSrc || row.form == isa::Form::MovSrc;
             if (!two && row.operation != isa::Operation::Neg) continue;
             for (uint8_t dst = 0; dst < 10; ++dst) {
-                for (uint8_t src = 0; src < (two ? 10 : 1); ++src) {
+                for (uint8_t src = 0; src < (two ? uint8_t{10} : uint8_t{1}); ++src) {
                     const isa::Insn insn{.op = row.op, .dst = dst, .src = two ? src : uint8_t{0}};
                     auto code = machine.compile(bound(framed(std::span(&insn, 1))));
                     ASSERT_TRUE(code) << code.error().to_string();

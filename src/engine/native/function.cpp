@@ -278,7 +278,8 @@ void Function::choose_slots() {
             int16_t& byte = owner[static_cast<size_t>(at + frame)];
             if (byte >= 0) {
                 const Slot slot = found[static_cast<size_t>(byte)];
-                for (int i = 0; i < slot.bytes; ++i) owner[static_cast<size_t>(slot.offset + frame + i)] = spoilt;
+                for (int i = 0; i < slot.bytes; ++i)
+                    owner[static_cast<size_t>(int64_t{slot.offset} + frame + i)] = spoilt;
                 lowest = std::min<int64_t>(lowest, slot.offset);
             } else {
                 byte = spoilt;
@@ -347,7 +348,7 @@ void Function::choose_slots() {
 
     std::vector<uint8_t> location(found.size());
     for (size_t n = 0; n < found.size(); ++n) {
-        if (owner[static_cast<size_t>(found[n].offset + frame)] != static_cast<int16_t>(n)) continue;
+        if (owner[static_cast<size_t>(int64_t{found[n].offset} + frame)] != static_cast<int16_t>(n)) continue;
         if (register_locations + slots.size() == most_locations) {
             lowest = std::min<int64_t>(lowest, found[n].offset);
             continue;
