@@ -141,8 +141,7 @@ Result<int> run_replay(const Arguments& arguments, Output& output) {
             const Buffer& text_of_it = **context;
             const Result<Json> json = parse_json({reinterpret_cast<const char*>(text_of_it.data()), text_of_it.size()});
             if (!json) return Error(json.error()).in_file(path);
-            SKEP_ASSIGN(const ContextRunner::Report report, runner->run(*json, reader.runs()));
-            (void)report;
+            SKEP_TRY(runner->run(*json, reader.runs()));
         }
         if (!reader.difference()) SKEP_TRY(runner->finish());
     } else {
